@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "walk.h"
+
+#define LOCKS_MAX 65536 /* of one kind on one file */
+
+#define FL_POSIX 1
+#define FL_FLOCK 2
+#define FL_LEASE 32
+#define FL_UNLOCK_PENDING 512
+#define FL_DOWNGRADE_PENDING 256
+#define FL_OFDLCK 1024
+
+#define WAITERS_MAX 16
+
+/** Requests that this lock blocks; UNKNOWN_U32 when there are more than the loop counts. */
+static u32 blocked_by(u64 address) {
+  struct list_head *list = (struct list_head *)address;
+  struct list_head *at = READ(list, next);
+  for (u32 i = 0; i < WAITERS_MAX; i++) {
+    if (at == list || !at) {
+      return i;
+    }
+    at = READ(at, next);
+  }
+  return UNKNOWN_U32;
+}
+
+/** Sends the lock at this list entry when the file in out is what holds it. */
+__noinline int send_lock(u64 entry, u64 file) {
+  struct lock_record *record = &out.lock;
+  u64 owner = 0;
+  u64 holder = 0;
+  u32 flags = 0;
+  if (bpf_core_field_exists(((struct file_lock *)0)->c)) { /* 6.9 */
+    struct file_lock_core *core = container_address(entry, struct file_lock_core, flc_list);
+    struct file_lock *lock = (struct file_lock *)((u64)core - bpf_core_field_offset(struct file_lock, c));
+    owner = (u64)READ(core, flc_owner);
+    holder = (u64)READ(core, flc_file);
+    flags = READ(core, flc_flags);
+    record->type = READ(core, flc_type);
+    record->owner = READ(core, flc_pid);
+    record->waiters =
+        blocked_by((u64)core + bpf_core_field_offset(struct file_lock_core, flc_blocked_requests));
+    record->start = (u64)READ(lock, fl_start);
+    record->end = (u64)READ(lock, fl_end);
+  } else {
+    struct file_lock___5_10 *lock = container_address(entry, struct file_lock___5_10, fl_list);
+    owner = (u64)READ(lock, fl_owner);
+    holder = (u64)READ(lock, fl_file);
+    flags = READ(lock, fl_flags);
+    record->type = READ(lock, fl_type);
+    record->owner = (s32)READ(lock, fl_pid);
+    record->waiters = blocked_by(
+        (u64)lock + bpf_core_field_offset(struct file_lock___5_10, fl_blocked_requests));
+    record->start = (u64)READ(lock, fl_start);
+    record->end = (u64)READ(lock, fl_end);
+  }
+  if (flags & FL_OFDLCK) {
+    record->flavour = LOCK_OFD;
+  } else if (flags & FL_POSIX) {
+    record->flavour = LOCK_POSIX;
+  } else if (flags & FL_FLOCK) {
+    record->flavour = LOCK_FLOCK;
+  } else {
+    record->flavour = LOCK_LEASE;
+    record->start = 0;
+    record->end = 0x7fffffffffffffffULL;
+    if (flags & (FL_UNLOCK_PENDING | FL_DOWNGRADE_PENDING)) {
+      record->type = 2;
+    }
+  }
+  if (record->end == 0x7fffffffffffffffULL) { /* OFFSET_MAX */
+    record->end = UNKNOWN_U64;
+  }
+  /* A classic lock belongs to the descriptor table, every other one to the open description. */
+  const int is_ours = record->flavour == LOCK_POSIX ? owner == current_files : holder == file;
+  if (!is_ours) {
+    return 0;
+  }
+  record->file.head.kind = RECORD_LOCK;
+  record->file.head.size = sizeof(struct lock_record);
+  return send_record(sizeof(struct lock_record));
+}
+
+u64 lock_at;
+u32 locks_ring_full; /* not static: the compiler would shrink it to a byte, against its BTF */
+
+struct lock_list locks;
+
+static long send_next_lock(u32 round, void *context) {
+  if (lock_at == locks.list || !lock_at) {
+    return 1;
+  }
+  if (send_lock(lock_at, locks.file)) {
+    locks_ring_full = 1;
+    return 1;
+  }
+  lock_at = (u64)READ((struct list_head *)lock_at, next);
+  return 0;
+}
+
+__noinline int send_locks(u64 list, u64 file) {
+  lock_at = (u64)READ((struct list_head *)list, next);
+  if (lock_at == list) {
+    return 0;
+  }
+  locks_ring_full = 0;
+  locks.list = list;
+  locks.file = file;
+  repeat(LOCKS_MAX, send_next_lock);
+  if (!locks_ring_full && lock_at && lock_at != list) {
+    items_lost++;
+  }
+  return locks_ring_full != 0;
+}

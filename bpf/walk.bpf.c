@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The walk: every thread, and every descriptor of every process, in one pass of iter/task.
+ *
+ * Records go through a ring buffer. When it is full, the program remembers where it is and asks to
+ * be called again for the same task: it returns 1, read() of the iterator gives EAGAIN (bpf_seq_read
+ * in kernel/bpf/bpf_iter.c, since 5.9), user space drains the ring and reads on.
+ *
+ * Describers are global functions with scalar arguments: the verifier checks each of them once, on
+ * its own, which keeps loading short, and kernels before 5.12 take no other arguments.
+ */
+#include "walk.h"
+
+#define PIPEFS_MAGIC 0x50495045
+#define SOCKFS_MAGIC 0x534f434b
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC 0x50494446
+#define TMPFS_MAGIC 0x01021994
+#define HUGETLBFS_MAGIC 0x958458f6
+#define MQUEUE_MAGIC 0x19800202
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define S_IFREG 0100000
+#define S_IFCHR 0020000
+#define S_IFIFO 0010000
+
+#define TTYAUX_MAJOR 5
+#define UNIX98_PTY_SLAVE_MAJOR 136
+
+#define PTRACED 1
+#define EXIT_ZOMBIE 0x20
+#define EXIT_DEAD 0x10
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4 << 20);
+} records SEC(".maps");
+
+union any_record out;
+u64 realtime_offset;
+u64 files_seen;
+u64 items_lost;
+u64 parked[PARKED_MAX];
+u32 parked_count;
+u64 current_files;
+
+/* Where the walk paused: before which step of which process. */
+u32 paused_pid;
+u32 paused_fd;
+u32 file_count;
+u32 own_level; /* of ipcscope's PID namespace */
+s64 clock_offset = -(1LL << 62); /* scheduler clock - CLOCK_MONOTONIC, at least */
+u64 thread_group_only; /* walk the descriptors of this process only; 0: of all */
+u64 without_threads;   /* only group leaders */
+
+__noinline int send_record(u32 size) {
+  if (size < sizeof(struct record) || size > sizeof(out)) {
+    return 0;
+  }
+  barrier_var(size); /* else the compiler checks a copy and passes the original */
+  if (size > sizeof(out)) {
+    return 0;
+  }
+  return bpf_ringbuf_output(&records, &out, size, BPF_RB_NO_WAKEUP) != 0;
+}
+
+__noinline int pid_number(u64 address) {
+  struct pid *pid = (struct pid *)address;
+  if (!pid || READ(pid, level) < own_level) {
+    return 0;
+  }
+  struct upid *numbers = (struct upid *)((u64)pid + bpf_core_field_offset(struct pid, numbers));
+  u64 number = (u64)numbers + (u64)own_level * bpf_core_type_size(struct upid);
+  int nr = 0;
+  bpf_probe_read_kernel(&nr, sizeof nr,
+                        (void *)(number + bpf_core_field_offset(struct upid, nr)));
+  return nr;
+}
+
+struct list_entries entries;
+
+static long count_entry(u32 round, void *context) {
+  if (entries.at == entries.head || !entries.at) {
+    return 1;
+  }
+  struct list_head *at = (struct list_head *)entries.at; /* READ would relocate entries.at, too */
+  entries.count++;
+  entries.at = (u64)READ(at, next);
+  return 0;
+}
+
+#define LIST_MAX 65536
+
+__noinline int list_length(u64 list) {
+  entries.head = list;
+  entries.at = (u64)READ((struct list_head *)list, next);
+  entries.count = 0;
+  if (entries.at == list) {
+    return 0;
+  }
+  repeat(LIST_MAX, count_entry);
+  return entries.at == list ? (int)entries.count : -1;
+}
+
+/** The number in the innermost namespace. */
+static int innermost_number(struct pid *pid) {
+  u64 level = READ(pid, level);
+  struct upid *numbers = (struct upid *)((u64)pid + bpf_core_field_offset(struct pid, numbers));
+  u64 number = (u64)numbers + level * bpf_core_type_size(struct upid);
+  int nr = 0;
+  bpf_probe_read_kernel(&nr, sizeof nr,
+                        (void *)(number + bpf_core_field_offset(struct upid, nr)));
+  return nr;
+}
+
+static u32 innermost_namespace(struct pid *pid) {
+  u64 level = READ(pid, level);
+  struct upid *numbers = (struct upid *)((u64)pid + bpf_core_field_offset(struct pid, numbers));
+  u64 number = (u64)numbers + level * bpf_core_type_size(struct upid);
+  struct pid_namespace *ns = NULL;
+  bpf_probe_read_kernel(&ns, sizeof ns, (void *)(number + bpf_core_field_offset(struct upid, ns)));
+  return READ(ns, ns.inum);
+}
+
+static char state_letter(struct task_struct *task) {
+  const int exit_state = READ(task, exit_state);
+  if (exit_state & EXIT_DEAD) {
+    return 'X';
+  }
+  if (exit_state & EXIT_ZOMBIE) {
+    return 'Z';
+  }
+  u32 state = 0;
+  if (bpf_core_field_exists(task->__state)) {
+    state = READ(task, __state);
+  } else {
+    state = (u32)READ((struct task_struct___5_10 *)task, state);
+  }
+  if (state == 0x402) { /* TASK_IDLE */
+    return 'I';
+  }
+  if (state & 1) {
+    return 'S';
+  }
+  if (state & 2) {
+    return 'D';
+  }
+  if (state & 4) {
+    return 'T';
+  }
+  if (state & 8) {
+    return 't';
+  }
+  return 'R';
+}
+
+/*
+ * Since when a sleeping thread sleeps. se.exec_start is when it left the CPU, on the clock_task of
+ * the run queue it left, which lags behind that queue's clock by interrupt and stolen time; both are
+ * updated together (update_rq_clock, kernel/sched/core.c), so their difference is the lag so far. The
+ * lag when the thread left was not larger, so the result is at least how long it sleeps.
+ */
+static void read_times(struct task_struct *task, struct thread_record *thread) {
+  thread->blocked_ns = UNKNOWN_U64;
+  thread->last_run_ns = UNKNOWN_U64;
+  const u64 last_arrival = READ(task, sched_info.last_arrival);
+  const u64 exec_start = READ(task, se.exec_start);
+  const u64 now = bpf_ktime_get_ns();
+  /* The run queue that a task was on last: there is no symbol for it without KALLSYMS_ALL. */
+  if (!bpf_core_field_exists(task->se.cfs_rq) || !bpf_core_field_exists(((struct cfs_rq *)0)->rq)) {
+    return;
+  }
+  /* The queue's clock is never ahead of the time: the largest difference is the best one. */
+  struct task_struct *self = (struct task_struct *)bpf_get_current_task();
+  const s64 offset = (s64)(READ(self, se.cfs_rq, rq, clock) - now);
+  if (offset > clock_offset) {
+    clock_offset = offset;
+  }
+  const u64 scheduler_now = now + (u64)clock_offset;
+  if (last_arrival && scheduler_now > last_arrival) {
+    thread->last_run_ns = scheduler_now - last_arrival;
+  }
+  struct rq *queue = READ(task, se.cfs_rq, rq);
+  if (exec_start && queue) {
+    const u64 left = exec_start + (READ(queue, clock) - READ(queue, clock_task));
+    thread->blocked_ns = scheduler_now > left ? scheduler_now - left : 0;
+  }
+}
+
+static void read_registers(struct task_struct *task, struct thread_record *thread) {
+  struct pt_regs *regs = NULL;
+  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
+    regs = (struct pt_regs *)bpf_task_pt_regs(task);
+  } else {
+    /* 5.10 to 5.14: the registers end where the stack of 16 KiB ends. */
+    void *stack = READ(task, stack);
+    regs = (struct pt_regs *)((u64)stack + 16384 - bpf_core_type_size(struct pt_regs));
+  }
+#if defined(__TARGET_ARCH_x86)
+  thread->syscall = (s64)READ(regs, orig_ax);
+  thread->args[0] = READ(regs, di);
+  thread->args[1] = READ(regs, si);
+  thread->args[2] = READ(regs, dx);
+  thread->args[3] = READ(regs, r10);
+  thread->args[4] = READ(regs, r8);
+  thread->args[5] = READ(regs, r9);
+  thread->stack = READ(regs, sp);
+  thread->instruction = READ(regs, ip);
+#elif defined(__TARGET_ARCH_arm64)
+  thread->syscall = READ(regs, syscallno);
+  thread->args[0] = READ(regs, orig_x0);
+  thread->args[1] = READ(regs, regs[1]);
+  thread->args[2] = READ(regs, regs[2]);
+  thread->args[3] = READ(regs, regs[3]);
+  thread->args[4] = READ(regs, regs[4]);
+  thread->args[5] = READ(regs, regs[5]);
+  thread->stack = READ(regs, sp);
+  thread->instruction = READ(regs, pc);
+#endif
+  if (thread->syscall < 0) {
+    thread->syscall = -1;
+  }
+}
+
+/** 0, or the ring is full. */
+static int send_thread(struct task_struct *task, u32 tgid) {
+  struct thread_record *thread =
+      bpf_ringbuf_reserve(&records, sizeof(struct thread_record), 0);
+  if (!thread) {
+    return 1;
+  }
+  struct pid *pid = READ(task, thread_pid);
+  struct pid *group = READ(task, group_leader, thread_pid);
+  struct nsproxy *spaces = READ(task, nsproxy);
+  thread->head.kind = RECORD_THREAD;
+  thread->head.size = sizeof(struct thread_record);
+  thread->head.pid = tgid;
+  thread->tid = (u32)pid_number((u64)pid);
+  thread->ppid = (u32)pid_number((u64)READ(task, real_parent, group_leader, thread_pid));
+  thread->ns_pid = (u32)innermost_number(group);
+  thread->ns_tid = (u32)innermost_number(pid);
+  thread->uid = READ(task, cred, euid.val);
+  thread->state = (u32)state_letter(task);
+  thread->start_ns = READ(task, start_boottime);
+  thread->mm = (u64)READ(task, mm);
+  thread->files = (u64)READ(task, files);
+  thread->switches = READ(task, nvcsw) + READ(task, nivcsw);
+  thread->pid_ns = innermost_namespace(pid);
+  thread->ipc_ns = spaces ? READ(spaces, ipc_ns, ns.inum) : UNKNOWN_U32;
+  thread->net_ns = spaces ? READ(spaces, net_ns, ns.inum) : UNKNOWN_U32;
+  thread->mnt_ns = spaces ? READ(spaces, mnt_ns, ns.inum) : UNKNOWN_U32;
+  thread->tracer = READ(task, ptrace) & PTRACED
+                       ? (u32)pid_number((u64)READ(task, parent, group_leader, thread_pid))
+                       : 0;
+  thread->reserved = 0;
+  bpf_probe_read_kernel(thread->comm, sizeof thread->comm, &task->comm);
+  read_times(task, thread);
+  thread->syscall = -1;
+  thread->stack = 0;
+  thread->instruction = 0;
+  for (int i = 0; i < 6; i++) {
+    thread->args[i] = 0;
+  }
+  /* A running thread's saved registers are those of its last entry, which may be over. */
+  if (thread->mm && thread->state != 'R' && thread->state != 'Z' && thread->state != 'X') {
+    read_registers(task, thread);
+  }
+  bpf_ringbuf_submit(thread, BPF_RB_NO_WAKEUP);
+  return 0;
+}
+
+static int describe_anonymous(u64 file) {
+  const unsigned char *name = READ((struct file *)file, f_path.dentry, d_name.name);
+  u64 text = 0; /* the names that /proc/PID/fd shows behind "anon_inode:" */
+  bpf_probe_read_kernel(&text, sizeof text, name);
+#define NAME8(a, b, c, d, e, f, g, h)                                                   \
+  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 |        \
+   (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
+  if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd')) {
+    return eventfd_describe(file);
+  }
+  if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o')) {
+    return epoll_describe(file);
+  }
+  if (text == NAME8('[', 's', 'i', 'g', 'n', 'a', 'l', 'f')) {
+    return signalfd_describe(file);
+  }
+  if (text == NAME8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd')) {
+    return timerfd_describe(file);
+  }
+  if (text == NAME8('[', 'p', 'i', 'd', 'f', 'd', ']', 0)) {
+    return pidfd_describe(file);
+  }
+  if (text == NAME8('i', 'n', 'o', 't', 'i', 'f', 'y', 0) ||
+      text == NAME8('[', 'i', 'n', 'o', 't', 'i', 'f', 'y')) {
+    return inotify_describe(file);
+  }
+  if (text == NAME8('[', 'i', 'o', '_', 'u', 'r', 'i', 'n')) {
+    return io_uring_describe(file);
+  }
+  return 0;
+}
+
+/** Describes and sends one file. 0, or the ring is full. */
+__noinline int visit_file(u64 address, u32 pid, int fd) {
+  struct file *file = (struct file *)address;
+  struct inode *inode = READ(file, f_inode);
+  struct super_block *sb = READ(inode, i_sb);
+  const u64 magic = READ(sb, s_magic);
+  const u32 mode = READ(inode, i_mode);
+
+  out.file.head.pid = pid;
+  out.file.fd = fd;
+  out.file.flags = READ(file, f_flags);
+  out.file.file = address;
+  out.file.object = (u64)inode;
+  out.file.inode = READ(inode, i_ino);
+  out.file.device = READ(sb, s_dev);
+  out.file.mode = mode;
+  out.file.uid = READ(inode, i_uid.val);
+  out.file.reserved = 0;
+
+  int size = 0;
+  switch (mode & S_IFMT) {
+    case S_IFIFO:
+      size = pipe_describe((u64)inode);
+      break;
+    case S_IFSOCK:
+      if (magic == SOCKFS_MAGIC) {
+        size = socket_describe(address);
+      }
+      break;
+    case S_IFCHR: {
+      const u32 major = READ(inode, i_rdev) >> 20;
+      const u32 minor = READ(inode, i_rdev) & 0xfffff;
+      if ((major >= UNIX98_PTY_SLAVE_MAJOR && major < UNIX98_PTY_SLAVE_MAJOR + 8) ||
+          (major == TTYAUX_MAJOR && minor <= 2)) {
+        size = pty_describe(address);
+      }
+      break;
+    }
+    default: {
+      if (magic == ANON_INODE_FS_MAGIC) {
+        size = describe_anonymous(address);
+      } else if (magic == PID_FS_MAGIC) {
+        size = pidfd_describe(address);
+      } else if (magic == MQUEUE_MAGIC) {
+        size = (mode & S_IFMT) == S_IFREG ? mq_describe(address) : 0;
+      } else if ((mode & S_IFMT) == S_IFREG) {
+        if (magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC) {
+          size = shmem_describe(address);
+        }
+        const u64 locks = (u64)READ(inode, i_flctx);
+        if (locks &&
+            (send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_flock), address) ||
+             send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_posix), address) ||
+             send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_lease), address))) {
+          return 1;
+        }
+        if (size) {
+          size = shmem_describe(address); /* the locks were written over it */
+        }
+      }
+    }
+  }
+  if (size > 0) {
+    const u32 kind = out.file.head.kind;
+    out.file.head.size = (u16)size;
+    if (send_record((u32)size)) {
+      return 1;
+    }
+    if (kind == RECORD_EPOLL) {
+      return epoll_send_items(address);
+    }
+  }
+  return 0;
+}
+
+u32 parked_pid;
+u32 parked_ring_full;
+
+static long visit_next_parked(u32 round, void *context) {
+  if (round >= parked_count || round >= PARKED_MAX) {
+    return 1;
+  }
+  if (visit_file(parked[round & (PARKED_MAX - 1)], parked_pid, -1)) {
+    parked_ring_full = 1;
+    return 1;
+  }
+  return 0;
+}
+
+/**
+ * The files inside the queue of the socket that was visited last. Inline, because the verifier allows
+ * eight frames and the way from here to a lock's record takes six.
+ */
+static __always_inline int visit_parked(u32 pid) {
+  parked_pid = pid;
+  parked_ring_full = 0;
+  repeat(PARKED_MAX, visit_next_parked);
+  return parked_ring_full != 0;
+}
+
+#define BATCH 16
+#define BATCHES_PER_CALL 65536 /* more than a descriptor table can have */
+
+struct descriptor_table table;
+
+/** The descriptors of one batch, from paused_fd on. */
+static long send_batch(u32 round, void *context) {
+  const u32 first = paused_fd & ~(u32)(BATCH - 1);
+  if (first >= table.max) {
+    table.done = 1;
+    return 1;
+  }
+  u64 pointers[BATCH] = {};
+  /* Tables are a multiple of 64 long (alloc_fdtable, fs/file.c). */
+  bpf_probe_read_kernel(pointers, sizeof pointers, (void *)(table.fds + 8 * (u64)first));
+  for (u32 i = 0; i < BATCH; i++) {
+    if (!pointers[i] || first + i < paused_fd) {
+      continue;
+    }
+    parked_count = 0;
+    if (visit_file(pointers[i], table.pid, (int)(first + i)) ||
+        (parked_count && visit_parked(table.pid))) {
+      paused_fd = first + i;
+      table.ring_full = 1;
+      return 1;
+    }
+    file_count++;
+  }
+  paused_fd = first + BATCH;
+  return 0;
+}
+
+/** Descriptors from paused_fd on. 0: done with this process; 1: call again. */
+static int send_files(struct task_struct *task, u32 tgid) {
+  struct files_struct *files = READ(task, files);
+  if (!files) {
+    return 0;
+  }
+  struct fdtable *fdt = READ(files, fdt);
+  table.fds = (u64)READ(fdt, fd);
+  table.max = READ(fdt, max_fds);
+  table.pid = tgid;
+  table.ring_full = 0;
+  table.done = 0;
+  current_files = (u64)files;
+  repeat(BATCHES_PER_CALL, send_batch);
+  return !table.done;
+}
+
+SEC("iter/task")
+int walk(struct bpf_iter__task *ctx) {
+  struct task_struct *task = ctx->task;
+  if (!task) {
+    return 0;
+  }
+  const u32 global_pid = (u32)task->pid;
+  const int is_leader = task->pid == task->tgid;
+  if (!is_leader && without_threads) {
+    return 0;
+  }
+  if (!own_level) {
+    struct task_struct *self = (struct task_struct *)bpf_get_current_task();
+    own_level = READ(self, thread_pid, level);
+  }
+  const u32 tgid = (u32)pid_number((u64)READ(task, group_leader, thread_pid));
+  if (!tgid) {
+    return 0; /* it exited while we looked */
+  }
+  if (paused_pid != global_pid) {
+    if (send_thread(task, tgid)) {
+      return 1;
+    }
+    paused_pid = global_pid;
+    paused_fd = 0;
+    file_count = 0;
+  }
+  if (!is_leader || (thread_group_only && thread_group_only != tgid)) {
+    return 0;
+  }
+  if (send_files(task, tgid)) {
+    return 1;
+  }
+  struct fd_count_record *count = bpf_ringbuf_reserve(&records, sizeof *count, 0);
+  if (!count) {
+    return 1;
+  }
+  count->head.kind = RECORD_FD_COUNT;
+  count->head.size = sizeof *count;
+  count->head.pid = tgid;
+  count->count = file_count;
+  count->reserved = 0;
+  bpf_ringbuf_submit(count, BPF_RB_NO_WAKEUP);
+  files_seen += file_count;
+  return 0;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the programs of bpf/ share among themselves: the walk and its helpers. */
+#ifndef IPCSCOPE_WALK_H
+#define IPCSCOPE_WALK_H
+
+#include "kernel.h"
+#include "state.h"
+#include "thread.h"
+
+extern union any_record out;
+
+/* Set by user space before the walk. */
+extern u64 realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC, ns */
+
+/* Told to user space after it. */
+extern u64 files_seen;
+extern u64 items_lost; /* list entries beyond the bound of a loop */
+
+/* Files inside a socket's queue (SCM_RIGHTS), to be described after the socket. */
+extern u64 parked[PARKED_MAX];
+extern u32 parked_count;
+extern u64 current_files; /* files_struct of the process whose descriptors are being walked */
+
+/**
+ * Sends the first size bytes of out. 0 on success; else the ring is full and the walk has to pause
+ * until user space has drained it.
+ */
+int send_record(u32 size);
+
+/** Every describer fills the rest of out and says how many bytes it has; 0 drops the record. */
+int pipe_describe(u64 inode);
+int socket_describe(u64 file);
+int eventfd_describe(u64 file);
+int epoll_describe(u64 file);
+int signalfd_describe(u64 file);
+int timerfd_describe(u64 file);
+int pidfd_describe(u64 file);
+int inotify_describe(u64 file);
+int io_uring_describe(u64 file);
+int pty_describe(u64 file);
+int mq_describe(u64 file);
+int shmem_describe(u64 file);
+/* These send further records that belong to the file in out; 0, or the ring is full. */
+int send_locks(u64 list, u64 file);
+int epoll_send_items(u64 file);
+
+/** The number of a struct pid in ipcscope's own PID namespace, 0 when it has none there. */
+int pid_number(u64 pid);
+
+/**
+ * Calls step(i, NULL) for i = 0, 1, ... until it returns 1, at most max times; with a small bound
+ * before 5.17, which has no bpf_loop and checks every round anew. A step keeps its state in global
+ * variables: the verifier takes their values as unknown, while sums on the stack would make every
+ * round a new state for it.
+ */
+#define OLD_ROUNDS 32
+#define repeat(max, step)                                                   \
+  do {                                                                      \
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {      \
+      bpf_loop(max, step, NULL, 0);                                         \
+    } else {                                                                \
+      for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) {   \
+        if (step(round, NULL)) {                                            \
+          break;                                                            \
+        }                                                                   \
+      }                                                                     \
+    }                                                                       \
+  } while (0)
+
+/** How many entries a kernel list has; UNKNOWN_U32 when there are more than can be counted. */
+int list_length(u64 list);
+
+#define container_address(address, type, member) \
+  ((type *)((u64)(address)-bpf_core_field_offset(type, member)))
+
+#endif

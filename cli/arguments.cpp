@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "cli/render/escape.h"
+#include "cli/suggest.h"
+#include "cli/version.h"
+#include "collectors/base/parse.h"
+
+namespace ipcscope {
+
+namespace {
+
+constexpr const char* description =
+    "Shows which processes talk to each other, over what, and who waits for whom.\n";
+
+constexpr const char* top_notes = R"(Examples:
+  ipcscope ls                       everything that is alive, and what waits
+  ipcscope ls --blocked             only where a thread is blocked
+  ipcscope ls -p 812 pipe unix      pipes and UNIX sockets of process 812
+  ipcscope show pipe:4455           one channel in full
+  ipcscope show 812                 one process in full
+  ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
+
+Exit status: 0 complete answer; 1 doctor: something does not work; 2 wrong usage or no such
+target; 3 nothing could be collected; 4 partial coverage, where --strict was given.
+'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
+)";
+
+/// An option with one value, called this in the help instead of by its C++ type.
+CLI::Option* named(CLI::Option* option, const char* value) {
+  option->type_name(value)->allow_extra_args(false);
+  return option->check([](const std::string& given) {
+    return given.empty() ? std::string("needs a value that is not empty") : std::string();
+  });
+}
+
+void add_common(CLI::App& app, Options& options) {
+  static const std::map<std::string, ColorChoice> colors = {
+      {"auto", ColorChoice::automatic}, {"always", ColorChoice::always}, {"never", ColorChoice::never}};
+  const auto choose = [&options](const std::string& word) {
+    const auto found = colors.find(word);
+    if (found == colors.end()) {
+      throw CLI::ValidationError("--color", "is auto, always or never");
+    }
+    options.color = found->second;
+  };
+  app.add_flag("--json", options.json, "print one JSON object, see ipcscope-json(5)");
+  named(app.add_option_function<std::string>("--color", choose, "colours"), "auto|always|never");
+}
+
+void add_source(CLI::App& app, Options& options) {
+  static const std::map<std::string, SourceChoice> sources = {
+      {"auto", SourceChoice::automatic}, {"bpf", SourceChoice::bpf}, {"proc", SourceChoice::proc}};
+  const auto choose = [&options](const std::string& word) {
+    const auto found = sources.find(word);
+    if (found == sources.end()) {
+      throw CLI::ValidationError("--source", "is auto, bpf or proc");
+    }
+    options.source = found->second;
+  };
+  named(app.add_option_function<std::string>("--source", choose, "where to look"),
+        "auto|bpf|proc");
+  app.add_flag("--strict", options.strict, "exit with 4 where the answer is not complete");
+}
+
+/// CLI11's words for a parse error, as one line of ours.
+std::string one_line(const CLI::ParseError& error) {
+  std::string text = error.what();
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    // "-o: 1 required COL,... missing"
+    return fmt::format("option '{}' needs one value", text.substr(0, text.find(':')));
+  }
+  if (dynamic_cast<const CLI::ConversionError*>(&error) != nullptr) {
+    // "Could not convert: --blocked = maybe"
+    const size_t name = text.find("--");
+    return fmt::format("option '{}' takes no value", text.substr(name, text.find(" =") - name));
+  }
+  if (const size_t colon = text.find(": "); colon != std::string::npos &&
+                                             text.starts_with("--")) {
+    text = fmt::format("'{}' {}", text.substr(0, colon), text.substr(colon + 2));
+  }
+  return escaped(text, {});
+}
+
+/// Pairs of options of which only one makes sense. CLI11 could tell, but would also print each pair
+/// twice into the help.
+std::string contradiction(const CLI::App& app) {
+  static constexpr const char* pairs[][2] = {
+      {"--json", "--raw"}, {"--json", "--tree"}, {"--json", "--output"}, {"--raw", "--tree"}};
+  const auto given = [&](const char* name) {
+    const CLI::Option* option = app.get_option_no_throw(name);
+    return option != nullptr && option->count() > 0;
+  };
+  for (const auto& [first, second] : pairs) {
+    if (given(first) && given(second)) {
+      return fmt::format("'{}' and '{}' cannot be used together", first, second);
+    }
+  }
+  return {};
+}
+
+std::string unexpected_option(const std::string& given, const CLI::App& app) {
+  std::string_view word = given;
+  word = word.substr(0, word.find('='));
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) {
+      names.push_back("--" + name);
+    }
+  }
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  return fmt::format("unknown option '{}'{}", escaped(word, {}), suggestion(word, views));
+}
+
+std::string unknown_command(const std::string& word, const CLI::App& app) {
+  if (word.starts_with('-')) {
+    return unexpected_option(word, app);
+  }
+  std::vector<std::string_view> names;
+  for (const Command& command : command_table()) {
+    names.emplace_back(command.name);
+  }
+  return fmt::format("unknown command '{}'{}", escaped(word, {}), suggestion(word, names));
+}
+
+/// CLI11 ends each group of options with empty lines of its own.
+std::string without_gaps(std::string text) {
+  for (size_t gap = text.find("\n\n\n"); gap != std::string::npos; gap = text.find("\n\n\n")) {
+    text.erase(gap, 1);
+  }
+  return text;
+}
+
+Failure misuse(std::string_view text, const Command* command) {
+  const std::string help = command != nullptr ? fmt::format("ipcscope {} --help", command->name)
+                                              : std::string("ipcscope --help");
+  return failure(fmt::format("{}; try '{}'", text, help));
+}
+
+}  // namespace
+
+void add_ls_options(CLI::App& app, Options& options) {
+  app.add_option("KIND", options.words, "kinds of channels; none: all")->type_name("");
+  named(app.add_option("-p,--pid", options.pids, "only channels with an end or a waiter there"),
+        "PID,...")
+      ->group("Which channels");
+  named(app.add_option("--user", options.user, "... in a process of this user"), "NAME|UID")
+      ->group("Which channels");
+  named(app.add_option("--cgroup", options.cgroup,
+                       "... in a process whose cgroup path matches or contains this"),
+        "GLOB")
+      ->group("Which channels");
+  app.add_flag("--blocked", options.blocked, "only where a thread waits")
+      ->group("Which channels");
+  named(app.add_option("--name", options.name, "only with such a name or identifier"), "GLOB")
+      ->group("Which channels");
+  constexpr const char* output = "Output";
+  named(app.add_option("-o,--output", options.columns,
+                       "these columns; +COL,... adds to the usual ones"),
+        "COL,...")
+      ->group(output);
+  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
+  app.add_flag("-n,--noheadings", options.no_headings, "no headings, summary and coverage")
+      ->group(output);
+  app.add_flag("--raw", options.raw, "one blank between columns, exact numbers, blanks escaped")
+      ->group(output);
+  app.add_flag("--tree", options.tree, "by process, below its parents")->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
+void add_show_options(CLI::App& app, Options& options) {
+  app.add_option("ID|PID", options.words, "channels, as ls names them, or processes")
+      ->type_name("");
+  add_common(app, options);
+  add_source(app, options);
+}
+
+void add_doctor_options(CLI::App& app, Options& options) { add_common(app, options); }
+
+Result<Invocation> parse_arguments(int argc, const char* const* argv) {
+  Invocation invocation;
+  CLI::App app(description, "ipcscope");
+  app.footer(top_notes);
+  app.set_help_flag("-h,--help", "print this help");
+  bool version = false;
+  app.add_flag("--version", version, "print the versions and how this was built");
+  app.require_subcommand(0, 1);
+  app.get_formatter()->label("SUBCOMMAND", "COMMAND");
+  app.allow_extras();
+  for (const Command& command : command_table()) {
+    CLI::App* sub = app.add_subcommand(command.name, command.summary);
+    sub->group(command.group);
+    sub->footer(command.notes);
+    sub->set_help_flag("-h,--help", "print this help");
+    sub->allow_extras();
+    command.add_options(*sub, invocation.options);
+  }
+  const auto chosen = [&]() -> CLI::App* {
+    const auto given = app.get_subcommands();
+    return given.empty() ? nullptr : given.front();
+  };
+  const auto command_of = [](const CLI::App* sub) -> const Command* {
+    const auto table = command_table();
+    const auto found = std::find_if(table.begin(), table.end(), [&](const Command& each) {
+      return sub != nullptr && sub->get_name() == each.name;
+    });
+    return found != table.end() ? &*found : nullptr;
+  };
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    invocation.text = without_gaps(app.help());
+    return invocation;
+  } catch (const CLI::ParseError& error) {
+    return misuse(one_line(error), command_of(chosen()));
+  }
+  CLI::App* sub = chosen();
+  if (version) {
+    invocation.text = version_text();
+    return invocation;
+  }
+  if (const auto left = app.remaining(); !left.empty()) {
+    return misuse(unknown_command(left.front(), app), nullptr);
+  }
+  if (sub == nullptr) {
+    return misuse("which command?", nullptr);
+  }
+  invocation.command = command_of(sub);
+  if (const auto left = sub->remaining(); !left.empty()) {
+    return misuse(left.front().starts_with('-')
+                      ? unexpected_option(left.front(), *sub)
+                      : fmt::format("'{}' is too much", escaped(left.front(), {})),
+                  invocation.command);
+  }
+  if (const std::string text = contradiction(*sub); !text.empty()) {
+    return misuse(text, invocation.command);
+  }
+  return invocation;
+}
+
+Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists) {
+  std::vector<pid_t> pids;
+  for (std::string_view list : lists) {
+    while (true) {
+      const size_t comma = list.find(',');
+      const std::string_view word = list.substr(0, comma);
+      const auto pid = parse_number<pid_t>(word);
+      if (!pid || *pid <= 0) {
+        return failure(fmt::format("'{}' is not a process number", escaped(word, {})));
+      }
+      pids.push_back(*pid);
+      if (comma == std::string_view::npos) {
+        break;
+      }
+      list.remove_prefix(comma + 1);
+    }
+  }
+  return pids;
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "collectors/base/result.h"
+
+namespace ipcscope {
+
+/// What the command line asks for.
+struct Invocation {
+  const Command* command = nullptr;  ///< nothing: only text is to be printed
+  Options options;
+  std::string text;  ///< help or version
+};
+
+/// An error is one line, to be printed behind "ipcscope: ".
+Result<Invocation> parse_arguments(int argc, const char* const* argv);
+
+/// The options of the commands, all in one file because CLI11 takes seconds to compile.
+void add_ls_options(CLI::App& app, Options& options);
+void add_show_options(CLI::App& app, Options& options);
+void add_doctor_options(CLI::App& app, Options& options);
+
+/// The numbers of "-p 1 -p 2,3".
+Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists);
+
+}  // namespace ipcscope

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/commands/doctor.h"
+#include "cli/commands/ls.h"
+#include "cli/commands/show.h"
+
+namespace ipcscope {
+
+std::span<const Command> command_table() {
+  static const Command table[] = {
+      {"ls", "See", "list the live channels, their ends, how full they are and who waits", ls_notes,
+       add_ls_options, run_ls},
+      {"show", "See", "show one channel or one process in full", show_notes, add_show_options,
+       run_show},
+      {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
+       add_doctor_options, run_doctor},
+  };
+  return table;
+}
+
+void complain(std::string_view text) {
+  // One write, so that lines of several programs do not mix.
+  const std::string line = fmt::format("ipcscope: {}\n", text);
+  (void)!::write(STDERR_FILENO, line.data(), line.size());
+}
+
+int Stage::misuse(std::string_view text) const {
+  complain(fmt::format("{}; try 'ipcscope {} --help'", text, command));
+  return status_usage;
+}
+
+int Stage::no_target(std::string_view text) const {
+  complain(text);
+  return status_usage;
+}
+
+int Stage::give_up(std::string_view text) const {
+  complain(text);
+  return status_unanswered;
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/commands/answer.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+
+#include "cli/render/list.h"
+#include "collectors/base/parse.h"
+
+namespace ipcscope {
+
+int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
+  if (!options.json) {
+    stage.out.flush();  // what is on the standard error comes behind it
+    for (const std::string& line :
+         coverage_problems(snapshot.coverage, {.utf8 = stage.terminal.utf8})) {
+      complain(line);
+    }
+  }
+  return options.strict && !is_complete(snapshot.coverage) ? status_partial : status_complete;
+}
+
+std::string missing_process(const ProcRoot& proc, pid_t pid) {
+  const Result<std::string> status = proc.read(fmt::format("{}/status", pid));
+  if (!status) {
+    // Signal 0 is never delivered; it only asks.
+    if (::kill(pid, 0) == 0 || errno == EPERM) {
+      return fmt::format("process {} is hidden from this user (/proc has hidepid); run as root",
+                         pid);
+    }
+    return fmt::format("no process {}", pid);
+  }
+  std::string_view left = *status;
+  while (!left.empty()) {
+    std::string_view line = next_line(left);
+    if (line.starts_with("Tgid:")) {
+      line.remove_prefix(5);
+      const auto leader = next_number<pid_t>(line);
+      if (leader && *leader != pid) {
+        return fmt::format("{} is a thread of process {}", pid, *leader);
+      }
+    }
+  }
+  return {};
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+
+#include "cli/command.h"
+#include "cli/report.h"
+#include "collectors/model/snapshot.h"
+
+namespace ipcscope {
+
+/// Tells a person what could not be seen, on the standard error, and returns the status of a command
+/// that has answered. JSON carries its coverage itself.
+int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot);
+
+/// Why pid cannot be a target: gone, hidden, or a thread. Empty when it can.
+std::string missing_process(const ProcRoot& proc, pid_t pid);
+
+}  // namespace ipcscope

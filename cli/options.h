@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <vector>
+
+#include "cli/render/terminal.h"
+#include "collectors/request.h"
+
+namespace ipcscope {
+
+/// What was given on the command line; a command looks at those that it offers.
+struct Options {
+  std::vector<std::string> words;  ///< KIND..., ID..., PID...
+  std::vector<std::string> pids;   ///< each may be a comma list
+  std::string user;
+  std::string cgroup;
+  std::string name;
+  std::string columns;
+  bool blocked = false;
+  bool list_columns = false;
+  bool no_headings = false;
+  bool json = false;
+  bool raw = false;
+  bool tree = false;
+  bool strict = false;
+  SourceChoice source = SourceChoice::automatic;
+  ColorChoice color = ColorChoice::automatic;
+};
+
+}  // namespace ipcscope

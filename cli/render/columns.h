@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/render/table.h"
+#include "cli/render/who.h"
+#include "collectors/base/result.h"
+
+namespace ipcscope {
+
+/// What a column needs to write its cells.
+struct ColumnContext {
+  Who& who;
+  UserNames& users;
+  bool raw = false;  ///< sizes in bytes, times in milliseconds
+  /// The process whose row it is, in a tree.
+  ProcessIndex process = no_index;
+};
+
+/// A column of `ls`: one that every channel has, or any attribute of a kind.
+struct Column {
+  std::string_view name;
+  std::string_view help;
+  /// Appends the cell's text, escaped.
+  void (*write)(ColumnContext& context, const Channel& channel, const Column& column,
+                std::string& out);
+  bool right = false;
+  bool flexible = false;
+  bool cut_inside = false;
+
+  [[nodiscard]] std::string heading() const;
+  [[nodiscard]] Style style(const ColumnContext& context, const Channel& channel) const;
+};
+
+/// Every column, in the order in which -H lists them.
+const std::vector<Column>& all_columns();
+/// The columns of "a,b,c"; with a '+' before it, behind the defaults.
+Result<std::vector<Column>> parse_columns(std::string_view list,
+                                          const std::vector<Column>& defaults);
+std::vector<Column> default_columns();
+std::vector<Column> default_tree_columns();
+
+}  // namespace ipcscope

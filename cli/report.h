@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "collectors/model/snapshot.h"
+
+namespace ipcscope {
+
+/// What `ls` found: some channels of a snapshot.
+struct ListReport {
+  std::string_view command = "ls";
+  const Snapshot& snapshot;
+  std::vector<ChannelIndex> channels;
+};
+
+/// False when something could not be seen.
+inline bool is_complete(const std::vector<Coverage>& coverage) {
+  for (const Coverage& each : coverage) {
+    if (each.state != Coverage::State::full) {
+      return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <unordered_map>
+
+#include "bpf/socket.h"
+#include "collectors/socket.h"
+#include "collectors/socket_ends.h"
+
+namespace ipcscope {
+
+namespace {
+
+constexpr uint16_t state_listen = 10;
+
+/// Address and port, IPv4 as its mapped IPv6 address, so that both ends of a connection between an
+/// IPv4 and a dual-stack socket compare equal.
+struct Name {
+  std::array<uint8_t, 16> address{};
+  uint16_t port = 0;
+  bool operator==(const Name&) const = default;
+  auto operator<=>(const Name&) const = default;
+  [[nodiscard]] bool empty() const { return *this == Name{}; }
+};
+
+struct InetEnd {
+  Name local, remote;
+  uint64_t rx_bytes = 0, tx_bytes = 0;
+  uint32_t inode = 0;
+  uint32_t rx_memory = 0, rcvbuf = 0, sndbuf = 0, backlog = 0, backlog_max = 0, drops = 0;
+  uint32_t net_ns = 0;
+  uint32_t uid = 0;
+  uint16_t protocol = 0, state = 0, family = 0;
+  Role role = Role::opener;
+  ChannelIndex channel = no_index;
+};
+
+struct Connection {
+  Name local, remote;
+  uint32_t net_ns = 0;
+  uint16_t protocol = 0;
+  bool operator==(const Connection&) const = default;
+};
+
+struct ConnectionHash {
+  size_t operator()(const Connection& key) const {
+    const auto bytes = [](const Name& name) {
+      return std::string_view(reinterpret_cast<const char*>(name.address.data()), 16);
+    };
+    const std::hash<std::string_view> hash;
+    return hash(bytes(key.local)) * 31 + hash(bytes(key.remote)) + size_t{key.local.port} * 65599 +
+           size_t{key.remote.port} * 7919 + key.net_ns + key.protocol;
+  }
+};
+
+Name make_name(const u8 (&address)[16], uint16_t port, uint16_t family) {
+  Name name;
+  name.port = port;
+  if (family == AF_INET6) {
+    std::memcpy(name.address.data(), address, 16);
+  } else if (address[0] != 0 || address[1] != 0 || address[2] != 0 || address[3] != 0) {
+    name.address[10] = name.address[11] = 0xff;
+    std::memcpy(name.address.data() + 12, address, 4);
+  }
+  return name;
+}
+
+bool is_mapped(const Name& name) {
+  static constexpr uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  return std::memcmp(name.address.data(), prefix, sizeof prefix) == 0;
+}
+
+void append_name(std::string& out, const Name& name, uint16_t family) {
+  char text[INET6_ADDRSTRLEN];
+  if (is_mapped(name)) {
+    ::inet_ntop(AF_INET, name.address.data() + 12, text, sizeof text);
+    out += text;
+  } else if (family == AF_INET) {
+    out += "0.0.0.0";
+  } else {
+    ::inet_ntop(AF_INET6, name.address.data(), text, sizeof text);
+    out += '[';
+    out += text;
+    out += ']';
+  }
+  out += ':';
+  out += fmt::format_int(name.port).c_str();
+}
+
+const char* state_name(uint16_t protocol, uint16_t state) {
+  // include/net/tcp_states.h, as ss prints them.
+  static constexpr const char* names[] = {"unknown",    "established", "syn-sent",  "syn-recv",
+                                          "fin-wait-1", "fin-wait-2",  "time-wait", "closed",
+                                          "close-wait", "last-ack",    "listening", "closing"};
+  if (protocol != IPPROTO_TCP) {
+    return state == 1 ? "connected" : "unconnected";
+  }
+  return state < std::size(names) ? names[state] : "unknown";
+}
+
+class InetSockets final : public Mechanism {
+ public:
+  void take(const record& fact, Assembly& assembly) override;
+  void finish(Assembly& assembly) override;
+
+ private:
+  ChannelIndex add_channel(const InetEnd& first, bool both_local, Assembly& assembly);
+  void describe(const InetEnd& end, const InetEnd* peer, SnapshotBuilder& builder) const;
+
+  SocketEnds<InetEnd> ends_;
+  std::string id_;
+};
+
+void InetSockets::take(const record& fact, Assembly& assembly) {
+  const auto& from = reinterpret_cast<const inet_record&>(fact);
+  bool is_new = false;
+  InetEnd& end = ends_.add(from.file, assembly, is_new);
+  if (!is_new) {
+    return;
+  }
+  end.local = make_name(from.local, from.local_port, from.family);
+  end.remote = make_name(from.remote, from.remote_port, from.family);
+  end.rx_bytes = from.rx_bytes;
+  end.tx_bytes = from.tx_bytes;
+  end.rx_memory = from.rx_memory;
+  end.rcvbuf = from.rcvbuf;
+  end.sndbuf = from.sndbuf;
+  end.backlog = from.backlog;
+  end.backlog_max = from.backlog_max;
+  end.drops = from.drops;
+  end.net_ns = from.net_ns;
+  end.uid = from.file.uid;
+  end.protocol = from.protocol;
+  end.state = from.state;
+  end.family = from.family;
+}
+
+Kind kind_of(uint16_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+    case IPPROTO_MPTCP:
+      return Kind::tcp;
+    case IPPROTO_UDP:
+    case IPPROTO_UDPLITE:
+      return Kind::udp;
+    default:
+      return Kind::raw;
+  }
+}
+
+ChannelIndex InetSockets::add_channel(const InetEnd& first, bool both_local, Assembly& assembly) {
+  SnapshotBuilder& builder = assembly.builder;
+  const Kind kind = kind_of(first.protocol);
+  const uint32_t foreign = Assembly::foreign(first.net_ns, assembly.own_net_ns);
+  id_ = kind_name(kind);
+  id_ += ':';
+  if (kind == Kind::raw) {
+    id_ += fmt::format_int(first.inode).c_str();
+  } else {
+    append_name(id_, first.local, first.family);
+    if (!first.remote.empty()) {
+      id_ += '-';
+      append_name(id_, first.remote, first.family);
+    }
+    if (foreign != 0) {
+      id_ += fmt::format("@{}", foreign);
+    }
+  }
+  // Several sockets can have one address (SO_REUSEPORT, a bound socket that is not connected yet).
+  if (!both_local && builder.find_channel(id_) != no_index) {
+    id_ += fmt::format("#{}", first.inode);
+  }
+  const ChannelIndex index = builder.add_channel(kind, id_);
+  Channel& channel = builder.channel(index);
+  channel.name_space = foreign;
+  channel.uid = known32(first.uid);
+  return index;
+}
+
+void InetSockets::describe(const InetEnd& end, const InetEnd* peer,
+                           SnapshotBuilder& builder) const {
+  const ChannelIndex index = end.channel;
+  const bool listening = end.state == state_listen && end.protocol == IPPROTO_TCP;
+  const uint32_t none = UNKNOWN_U32;
+  switch (kind_of(end.protocol)) {
+    case Kind::tcp:
+      builder.text(index, "state", state_name(IPPROTO_TCP, end.state));
+      builder.natural(index, "rx_bytes", end.rx_bytes);
+      builder.natural(index, "tx_bytes", end.tx_bytes);
+      builder.natural(index, "peer_rx_bytes", peer != nullptr ? peer->rx_bytes : UINT64_MAX);
+      builder.natural(index, "peer_tx_bytes", peer != nullptr ? peer->tx_bytes : UINT64_MAX);
+      builder.natural32(index, "rcvbuf", end.rcvbuf);
+      builder.natural32(index, "sndbuf", end.sndbuf);
+      builder.natural32(index, "peer_rcvbuf", peer != nullptr ? peer->rcvbuf : none);
+      builder.natural32(index, "peer_sndbuf", peer != nullptr ? peer->sndbuf : none);
+      builder.natural32(index, "backlog", listening ? end.backlog : none);
+      builder.natural32(index, "backlog_limit", listening ? end.backlog_max : none);
+      builder.natural(index, "inode", end.inode);
+      builder.natural32(index, "peer_inode", peer != nullptr ? peer->inode : none);
+      break;
+    case Kind::udp:
+      builder.text(index, "state", state_name(end.protocol, end.state));
+      builder.natural(index, "rx_bytes", end.rx_bytes);
+      builder.natural32(index, "rx_memory", end.rx_memory);
+      builder.natural32(index, "rcvbuf", end.rcvbuf);
+      builder.natural32(index, "drops", end.drops);
+      builder.natural(index, "inode", end.inode);
+      builder.natural32(index, "peer_inode", peer != nullptr ? peer->inode : none);
+      break;
+    default:
+      builder.integer(index, "protocol", end.protocol);
+      builder.natural(index, "inode", end.inode);
+  }
+}
+
+uint64_t queued(const InetEnd& end) {
+  return end.rx_bytes == UNKNOWN_U64 ? 0 : end.rx_bytes;
+}
+
+void InetSockets::finish(Assembly& assembly) {
+  std::vector<InetEnd>& ends = ends_.all();
+  std::unordered_map<Connection, uint32_t, ConnectionHash> connected;
+  connected.reserve(ends.size());
+  for (uint32_t i = 0; i < ends.size(); i++) {
+    if (!ends[i].remote.empty()) {
+      connected.emplace(
+          Connection{ends[i].local, ends[i].remote, ends[i].net_ns, ends[i].protocol}, i);
+    }
+  }
+  for (uint32_t i = 0; i < ends.size(); i++) {
+    InetEnd& end = ends[i];
+    if (end.channel != no_index) {
+      continue;
+    }
+    InetEnd* peer = nullptr;
+    if (!end.remote.empty()) {
+      const auto found =
+          connected.find(Connection{end.remote, end.local, end.net_ns, end.protocol});
+      if (found != connected.end() && found->second != i &&
+          ends[found->second].channel == no_index) {
+        peer = &ends[found->second];
+      }
+    }
+    InetEnd* first = &end;
+    if (peer != nullptr && peer->local < end.local) {
+      std::swap(first, peer);
+    }
+    const ChannelIndex index = add_channel(*first, peer != nullptr, assembly);
+    Channel& channel = assembly.builder.channel(index);
+    const bool listening = first->state == state_listen && first->protocol == IPPROTO_TCP;
+    first->channel = index;
+    first->role = listening ? Role::listener : Role::peer;
+    if (peer != nullptr) {
+      peer->channel = index;
+      peer->role = Role::peer;
+    }
+    if (listening) {
+      channel.depth_messages = known32(first->backlog);
+      channel.capacity_messages = known32(first->backlog_max);
+    } else if (kind_of(first->protocol) == Kind::tcp) {
+      // What is on its way in both directions: unread at one end, unacknowledged at the other.
+      if (first->rx_bytes != UNKNOWN_U64) {
+        channel.depth_bytes = first->rx_bytes + (peer != nullptr ? queued(*peer) : 0) +
+                              (first->tx_bytes == UNKNOWN_U64 ? 0 : first->tx_bytes) +
+                              (peer != nullptr && peer->tx_bytes != UNKNOWN_U64 ? peer->tx_bytes : 0);
+      }
+      const InetEnd& reader = peer != nullptr && queued(*peer) > queued(*first) ? *peer : *first;
+      channel.capacity_bytes = known32(reader.rcvbuf);
+    } else {
+      if (first->role == Role::peer && peer == nullptr && kind_of(first->protocol) == Kind::udp) {
+        first->role = Role::reader;
+      }
+      channel.depth_bytes = known32(first->rx_memory);
+      channel.capacity_bytes = known32(first->rcvbuf);
+    }
+    describe(*first, peer, assembly.builder);
+  }
+  ends_.add_endpoints(assembly.builder);
+}
+
+constexpr Kind kinds[] = {Kind::tcp, Kind::udp, Kind::raw};
+constexpr record_kind records[] = {RECORD_INET};
+
+}  // namespace
+
+const MechanismEntry inet_mechanism = {
+    "inet", kinds, records, [] { return std::unique_ptr<Mechanism>(new InetSockets); }};
+
+}  // namespace ipcscope

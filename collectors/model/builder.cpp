@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/model/builder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+namespace ipcscope {
+
+namespace {
+
+/// Stable counting sort of items by key(item) < keys. Items without a key (>= keys) are dropped.
+/// Calls place(key, first, count) for each key. Linear.
+template <typename T, typename Key, typename Place>
+void group(std::vector<T>& items, size_t keys, Key key, Place place) {
+  std::vector<uint32_t> next(keys + 1, 0);
+  for (const T& item : items) {
+    if (key(item) < keys) {
+      next[key(item) + 1]++;
+    }
+  }
+  for (size_t i = 0; i < keys; i++) {
+    place(i, next[i], next[i + 1]);  // next[i] is where group i begins, next[i + 1] still its size
+    next[i + 1] += next[i];
+  }
+  std::vector<T> sorted(next[keys]);
+  for (const T& item : items) {
+    if (key(item) < keys) {
+      sorted[next[key(item)]++] = item;
+    }
+  }
+  items = std::move(sorted);
+}
+
+/// order[new] = old  ->  result[old] = new
+std::vector<uint32_t> inverse(const std::vector<uint32_t>& order) {
+  std::vector<uint32_t> where(order.size());
+  for (uint32_t i = 0; i < order.size(); i++) {
+    where[order[i]] = i;
+  }
+  return where;
+}
+
+/// Sorts items by less and returns where each old index went.
+template <typename T, typename Less>
+std::vector<uint32_t> sort_and_map(std::vector<T>& items, Less less) {
+  std::vector<uint32_t> order(items.size());
+  std::iota(order.begin(), order.end(), 0U);
+  const auto by_item = [&](uint32_t a, uint32_t b) { return less(items[a], items[b]); };
+  if (!std::is_sorted(order.begin(), order.end(), by_item)) {
+    std::stable_sort(order.begin(), order.end(), by_item);
+    std::vector<T> sorted;
+    sorted.reserve(items.size());
+    for (const uint32_t index : order) {
+      sorted.push_back(std::move(items[index]));
+    }
+    items = std::move(sorted);
+  }
+  return inverse(order);
+}
+
+uint32_t moved(const std::vector<uint32_t>& where, uint32_t index) {
+  return index < where.size() ? where[index] : no_index;
+}
+
+}  // namespace
+
+SnapshotBuilder::SnapshotBuilder() = default;
+
+ChannelIndex SnapshotBuilder::add_channel(Kind kind, std::string_view id, std::string_view name) {
+  Channel channel;
+  channel.kind = kind;
+  channel.id = keep(id);
+  channel.name = keep(name);
+  snapshot_.channels.push_back(channel);
+  return static_cast<ChannelIndex>(snapshot_.channels.size() - 1);
+}
+
+ChannelIndex SnapshotBuilder::find_channel(std::string_view id) {
+  for (; indexed_ < snapshot_.channels.size(); indexed_++) {
+    by_id_.emplace(snapshot_.channels[indexed_].id, static_cast<ChannelIndex>(indexed_));
+  }
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? no_index : found->second;
+}
+
+Attribute& SnapshotBuilder::attribute(ChannelIndex channel, const char* key,
+                                      Attribute::Type type) {
+  Attribute& added = snapshot_.attributes.emplace_back();
+  added.channel = channel;
+  added.key = key;
+  added.type = type;
+  return added;
+}
+
+void SnapshotBuilder::unknown(ChannelIndex channel, const char* key) {
+  attribute(channel, key, Attribute::Type::unknown);
+}
+
+void SnapshotBuilder::boolean(ChannelIndex channel, const char* key, bool value) {
+  attribute(channel, key, Attribute::Type::boolean).boolean = value;
+}
+
+void SnapshotBuilder::integer(ChannelIndex channel, const char* key, int64_t value) {
+  attribute(channel, key, Attribute::Type::integer).integer = value;
+}
+
+void SnapshotBuilder::natural(ChannelIndex channel, const char* key, uint64_t value) {
+  if (value == UINT64_MAX) {
+    unknown(channel, key);
+  } else {
+    attribute(channel, key, Attribute::Type::natural).natural = value;
+  }
+}
+
+void SnapshotBuilder::natural32(ChannelIndex channel, const char* key, uint32_t value) {
+  natural(channel, key, value == UINT32_MAX ? UINT64_MAX : value);
+}
+
+void SnapshotBuilder::text(ChannelIndex channel, const char* key, std::string_view value) {
+  const std::string_view kept = keep(value);
+  attribute(channel, key, Attribute::Type::text).text = {kept.data(),
+                                                         static_cast<uint32_t>(kept.size())};
+}
+
+void SnapshotBuilder::json(ChannelIndex channel, const char* key, std::string_view value) {
+  const std::string_view kept = keep(value);
+  attribute(channel, key, Attribute::Type::json).text = {kept.data(),
+                                                         static_cast<uint32_t>(kept.size())};
+}
+
+Snapshot SnapshotBuilder::finish() {
+  Snapshot& s = snapshot_;
+
+  const std::vector<uint32_t> process_at =
+      sort_and_map(s.processes, [](const Process& a, const Process& b) { return a.pid < b.pid; });
+  for (Thread& thread : s.threads) {
+    thread.process = moved(process_at, thread.process);
+  }
+  const std::vector<uint32_t> thread_at =
+      sort_and_map(s.threads, [&](const Thread& a, const Thread& b) {
+        return a.process != b.process ? a.process < b.process : a.tid < b.tid;
+      });
+  for (uint32_t i = 0; i < s.threads.size(); i++) {
+    if (s.threads[i].process < s.processes.size()) {
+      Process& process = s.processes[s.threads[i].process];
+      // The leader has the lowest tid except after an exec by another thread; it must come first.
+      if (process.thread_count++ == 0) {
+        process.first_thread = i;
+      }
+    }
+  }
+
+  const std::vector<uint32_t> channel_at =
+      sort_and_map(s.channels, [](const Channel& a, const Channel& b) { return a.kind < b.kind; });
+
+  for (Attribute& attribute : s.attributes) {
+    attribute.channel = moved(channel_at, attribute.channel);
+  }
+  group(
+      s.attributes, s.channels.size(), [](const Attribute& each) { return each.channel; },
+      [&](size_t channel, uint32_t first, uint32_t count) {
+        s.channels[channel].first_attribute = first;
+        s.channels[channel].attribute_count = count;
+      });
+
+  for (Endpoint& endpoint : s.endpoints) {
+    endpoint.channel = moved(channel_at, endpoint.channel);
+    endpoint.process = moved(process_at, endpoint.process);
+    endpoint.thread = moved(thread_at, endpoint.thread);
+  }
+  group(
+      s.endpoints, s.channels.size(), [](const Endpoint& each) { return each.channel; },
+      [&](size_t channel, uint32_t first, uint32_t count) {
+        s.channels[channel].first_endpoint = first;
+        s.channels[channel].endpoint_count = count;
+      });
+
+  for (Wait& wait : s.waits) {
+    wait.channel = moved(channel_at, wait.channel);
+    wait.thread = moved(thread_at, wait.thread);
+  }
+  group(
+      s.waits, s.threads.size(), [](const Wait& each) { return each.thread; },
+      [&](size_t thread, uint32_t first, uint32_t count) {
+        s.threads[thread].first_wait = first;
+        s.threads[thread].wait_count = count;
+      });
+  s.channel_waits.resize(s.waits.size());
+  std::iota(s.channel_waits.begin(), s.channel_waits.end(), 0U);
+  group(
+      s.channel_waits, s.channels.size(), [&](uint32_t each) { return s.waits[each].channel; },
+      [&](size_t channel, uint32_t first, uint32_t count) {
+        s.channels[channel].first_wait = first;
+        s.channels[channel].wait_count = count;
+      });
+  by_id_.clear();
+  return std::move(snapshot_);
+}
+
+}  // namespace ipcscope
