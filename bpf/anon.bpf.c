@@ -2,9 +2,10 @@
 #include "walk.h"
 
 #define EFD_SEMAPHORE 1
+#define PID_FS_MAGIC 0x50494446
 #define EPOLL_ITEMS_MAX 65536
 
-__noinline int eventfd_describe(u64 file) {
+static __always_inline int eventfd_describe(u64 file) {
   struct eventfd_ctx *event = (struct eventfd_ctx *)READ((struct file *)file, private_data);
   struct eventfd_record *record = &out.eventfd;
   record->file.head.kind = RECORD_EVENTFD;
@@ -12,12 +13,12 @@ __noinline int eventfd_describe(u64 file) {
   record->count = READ(event, count);
   record->semaphore = READ(event, flags) & EFD_SEMAPHORE;
   record->id = (u32)READ(event, id);
-  record->waiters = (u32)list_length((u64)&event->wqh.head);
+  record->waiters = (u32)list_length(number_of(&event->wqh.head));
   record->reserved = 0;
   return sizeof(struct eventfd_record);
 }
 
-__noinline int signalfd_describe(u64 file) {
+static __always_inline int signalfd_describe(u64 file) {
   struct signalfd_ctx *context = (struct signalfd_ctx *)READ((struct file *)file, private_data);
   out.signalfd.file.head.kind = RECORD_SIGNALFD;
   out.signalfd.file.object = (u64)context;
@@ -25,7 +26,7 @@ __noinline int signalfd_describe(u64 file) {
   return sizeof(struct signalfd_record);
 }
 
-__noinline int timerfd_describe(u64 file) {
+static __always_inline int timerfd_describe(u64 file) {
   struct timerfd_ctx *timer = (struct timerfd_ctx *)READ((struct file *)file, private_data);
   struct timerfd_record *record = &out.timerfd;
   record->file.head.kind = RECORD_TIMERFD;
@@ -54,29 +55,29 @@ __noinline int timerfd_describe(u64 file) {
   return sizeof(struct timerfd_record);
 }
 
-__noinline int pidfd_describe(u64 file) {
+static __always_inline int pidfd_describe(u64 file) {
   struct inode *inode = READ((struct file *)file, f_inode);
   out.pidfd.file.head.kind = RECORD_PIDFD;
   /* pidfs has an inode for each process since 6.9; before, the file holds the struct pid. */
-  u64 pid = READ((struct file *)file, f_inode, i_sb, s_magic) == 0x50494446
-                ? (u64)READ(inode, i_private)
-                : (u64)READ((struct file *)file, private_data);
+  u64 pid = READ((struct file *)file, f_inode, i_sb, s_magic) == PID_FS_MAGIC
+                ? number_of(READ(inode, i_private))
+                : number_of(READ((struct file *)file, private_data));
   out.pidfd.file.object = pid;
   out.pidfd.target = (u32)pid_number(pid);
   out.pidfd.reserved = 0;
   return sizeof(struct pidfd_record);
 }
 
-__noinline int inotify_describe(u64 file) {
+static __always_inline int inotify_describe(u64 file) {
   struct fsnotify_group *group = (struct fsnotify_group *)READ((struct file *)file, private_data);
   out.inotify.file.head.kind = RECORD_INOTIFY;
   out.inotify.file.object = (u64)group;
-  out.inotify.watches = (u32)list_length((u64)&group->marks_list);
+  out.inotify.watches = (u32)list_length(number_of(&group->marks_list));
   out.inotify.reserved = 0;
   return sizeof(struct inotify_record);
 }
 
-__noinline int io_uring_describe(u64 file) {
+static __always_inline int io_uring_describe(u64 file) {
   struct io_ring_ctx *ring = (struct io_ring_ctx *)READ((struct file *)file, private_data);
   struct io_uring_record *record = &out.io_uring;
   record->file.head.kind = RECORD_IO_URING;
@@ -95,7 +96,7 @@ __noinline int io_uring_describe(u64 file) {
   return sizeof(struct io_uring_record);
 }
 
-__noinline int epoll_describe(u64 file) {
+static __always_inline int epoll_describe(u64 file) {
   struct eventpoll *epoll = (struct eventpoll *)READ((struct file *)file, private_data);
   out.epoll.file.head.kind = RECORD_EPOLL;
   out.epoll.file.object = (u64)epoll;
@@ -104,27 +105,31 @@ __noinline int epoll_describe(u64 file) {
   return sizeof(struct epoll_record);
 }
 
+#define PARENT 0 /* with the colour in the lowest bits */
+#define RIGHT 8
+#define LEFT 16
+
 /* The successor in the tree: rb_next() of lib/rbtree.c, with bounded steps. */
-static struct rb_node *next_node(struct rb_node *node) {
-  struct rb_node *child = READ(node, rb_right);
+static u64 next_node(u64 node) {
+  u64 child = read_word(node + RIGHT);
   if (child) {
     for (int depth = 0; depth < 32; depth++) {
-      struct rb_node *left = READ(child, rb_left);
+      const u64 left = read_word(child + LEFT);
       if (!left) {
         return child;
       }
       child = left;
     }
-    return NULL;
+    return 0;
   }
   for (int depth = 0; depth < 32; depth++) {
-    struct rb_node *parent = (struct rb_node *)(READ(node, __rb_parent_color) & ~3UL);
-    if (!parent || READ(parent, rb_right) != node) {
+    const u64 parent = read_word(node + PARENT) & ~3UL;
+    if (!parent || read_word(parent + RIGHT) != node) {
       return parent;
     }
     node = parent;
   }
-  return NULL;
+  return 0;
 }
 
 /** In its own function: verified once, not once for each item. */
@@ -143,7 +148,7 @@ __noinline int epoll_send_item(u64 file, u64 node) {
 u64 successor;
 
 __noinline int advance(u64 node) {
-  successor = (u64)next_node((struct rb_node *)node);
+  successor = next_node(node);
   return 0;
 }
 
@@ -176,4 +181,43 @@ __noinline int epoll_send_items(u64 file) {
     items_lost++;
   }
   return items_ring_full != 0;
+}
+
+/**
+ * All kinds in one function: libbpf 1.1 makes light skeletons of at most 32 functions
+ * (MAX_USED_PROGS in gen_loader.c).
+ */
+__noinline int anonymous_describe(u64 file) {
+  if (READ((struct file *)file, f_inode, i_sb, s_magic) == PID_FS_MAGIC) {
+    return pidfd_describe(file);
+  }
+  const unsigned char *name = READ((struct file *)file, f_path.dentry, d_name.name);
+  u64 text = 0; /* the names that /proc/PID/fd shows behind "anon_inode:" */
+  bpf_probe_read_kernel(&text, sizeof text, name);
+#define NAME8(a, b, c, d, e, f, g, h)                                                   \
+  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 |        \
+   (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
+  if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd')) {
+    return eventfd_describe(file);
+  }
+  if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o')) {
+    return epoll_describe(file);
+  }
+  if (text == NAME8('[', 's', 'i', 'g', 'n', 'a', 'l', 'f')) {
+    return signalfd_describe(file);
+  }
+  if (text == NAME8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd')) {
+    return timerfd_describe(file);
+  }
+  if (text == NAME8('[', 'p', 'i', 'd', 'f', 'd', ']', 0)) {
+    return pidfd_describe(file);
+  }
+  if (text == NAME8('i', 'n', 'o', 't', 'i', 'f', 'y', 0) ||
+      text == NAME8('[', 'i', 'n', 'o', 't', 'i', 'f', 'y')) {
+    return inotify_describe(file);
+  }
+  if (text == NAME8('[', 'i', 'o', '_', 'u', 'r', 'i', 'n')) {
+    return io_uring_describe(file);
+  }
+  return 0;
 }

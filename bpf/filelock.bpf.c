@@ -14,13 +14,12 @@
 
 /** Requests that this lock blocks; UNKNOWN_U32 when there are more than the loop counts. */
 static u32 blocked_by(u64 address) {
-  struct list_head *list = (struct list_head *)address;
-  struct list_head *at = READ(list, next);
+  u64 at = next_entry(address);
   for (u32 i = 0; i < WAITERS_MAX; i++) {
-    if (at == list || !at) {
+    if (at == address || !at) {
       return i;
     }
-    at = READ(at, next);
+    at = next_entry(at);
   }
   return UNKNOWN_U32;
 }
@@ -33,14 +32,14 @@ __noinline int send_lock(u64 entry, u64 file) {
   u32 flags = 0;
   if (bpf_core_field_exists(((struct file_lock *)0)->c)) { /* 6.9 */
     struct file_lock_core *core = container_address(entry, struct file_lock_core, flc_list);
-    struct file_lock *lock = (struct file_lock *)((u64)core - bpf_core_field_offset(struct file_lock, c));
-    owner = (u64)READ(core, flc_owner);
-    holder = (u64)READ(core, flc_file);
+    struct file_lock *lock = (struct file_lock *)(number_of(core) - bpf_core_field_offset(struct file_lock, c));
+    owner = number_of(READ(core, flc_owner));
+    holder = number_of(READ(core, flc_file));
     flags = READ(core, flc_flags);
     record->type = READ(core, flc_type);
     record->owner = READ(core, flc_pid);
     record->waiters =
-        blocked_by((u64)core + bpf_core_field_offset(struct file_lock_core, flc_blocked_requests));
+        blocked_by(number_of(core) + bpf_core_field_offset(struct file_lock_core, flc_blocked_requests));
     record->start = (u64)READ(lock, fl_start);
     record->end = (u64)READ(lock, fl_end);
   } else {
@@ -51,7 +50,7 @@ __noinline int send_lock(u64 entry, u64 file) {
     record->type = READ(lock, fl_type);
     record->owner = (s32)READ(lock, fl_pid);
     record->waiters = blocked_by(
-        (u64)lock + bpf_core_field_offset(struct file_lock___5_10, fl_blocked_requests));
+        number_of(lock) + bpf_core_field_offset(struct file_lock___5_10, fl_blocked_requests));
     record->start = (u64)READ(lock, fl_start);
     record->end = (u64)READ(lock, fl_end);
   }
@@ -95,12 +94,12 @@ static long send_next_lock(u32 round, void *context) {
     locks_ring_full = 1;
     return 1;
   }
-  lock_at = (u64)READ((struct list_head *)lock_at, next);
+  lock_at = next_entry(lock_at);
   return 0;
 }
 
 __noinline int send_locks(u64 list, u64 file) {
-  lock_at = (u64)READ((struct list_head *)list, next);
+  lock_at = next_entry(list);
   if (lock_at == list) {
     return 0;
   }

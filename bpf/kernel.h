@@ -515,7 +515,36 @@ struct tty_file_private {
 
 #pragma clang attribute pop
 
-/** Reads src->a->b... of kernel memory; 0 where a pointer on the way is bad. */
+/*
+ * READ(src, a, b...) is src->a->b... of kernel memory; 0 where a pointer on the way is bad.
+ *
+ * With DIRECT_READS it is plain loads, which the kernel lets fault: twenty times faster than a helper
+ * call each, and needs the kfunc bpf_rdonly_cast (6.2).
+ */
+#ifdef DIRECT_READS
+extern void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym;
+#define READ(src, ...)                                                                \
+  ({                                                                                  \
+    typeof(src) direct_ =                                                             \
+        bpf_rdonly_cast((const void *)(src), bpf_core_type_id_kernel(typeof(*(src)))); \
+    ___arrow(direct_, ##__VA_ARGS__);                                                 \
+  })
+#else
 #define READ(src, ...) BPF_CORE_READ(src, __VA_ARGS__)
+#endif
+
+/*
+ * A pointer as a number. With direct reads the verifier knows what a pointer points to and takes it
+ * neither as an argument of a global function nor for arithmetic; what comes out of a map is a number.
+ */
+#ifdef DIRECT_READS
+static volatile u64 number_slot;
+static __always_inline u64 number_of(const void *pointer) {
+  number_slot = (u64)pointer;
+  return number_slot;
+}
+#else
+#define number_of(pointer) ((u64)(pointer))
+#endif
 
 #endif

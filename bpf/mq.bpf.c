@@ -11,10 +11,10 @@ __noinline int mq_describe(u64 address) {
   record->messages_max = (u64)READ(queue, attr.mq_maxmsg);
   record->message_bytes_max = (u64)READ(queue, attr.mq_msgsize);
   record->bytes = READ(queue, qsize);
-  record->notify_pid = (u32)pid_number((u64)READ(queue, notify_owner));
+  record->notify_pid = (u32)pid_number(number_of(READ(queue, notify_owner)));
   record->notify_signal = record->notify_pid ? (u32)READ(queue, notify.sigev_signo) : 0;
-  record->waiting_senders = (u32)list_length((u64)&queue->e_wait_q[0].list);
-  record->waiting_receivers = (u32)list_length((u64)&queue->e_wait_q[1].list);
+  record->waiting_senders = (u32)list_length(number_of(&queue->e_wait_q[0].list));
+  record->waiting_receivers = (u32)list_length(number_of(&queue->e_wait_q[1].list));
   record->links = READ(inode, i_nlink);
   const u32 length = READ(file, f_path.dentry, d_name.len);
   record->name_length = (u16)(length < MQ_NAME_MAX ? length : MQ_NAME_MAX);

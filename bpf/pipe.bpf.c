@@ -15,8 +15,8 @@ static long add_pipe_buffer(u32 round, void *context) {
   return 0;
 }
 
-__noinline int pipe_describe(u64 inode) {
-  struct pipe_inode_info *pipe = READ((struct inode *)inode, i_pipe);
+__noinline int pipe_describe(u64 address) {
+  struct pipe_inode_info *pipe = (struct pipe_inode_info *)address;
   if (!pipe) {
     return 0;
   }

@@ -64,7 +64,7 @@ __noinline int pty_describe(u64 file) {
   if (bpf_core_field_exists(tty->ctrl.packet)) {
     record->packet_mode = READ(master, ctrl.packet);
   }
-  record->input_bytes = slave ? (u32)unread((u64)slave) : UNKNOWN_U32;
-  record->output_bytes = master ? (u32)unread((u64)master) : UNKNOWN_U32;
+  record->input_bytes = slave ? (u32)unread(number_of(slave)) : UNKNOWN_U32;
+  record->output_bytes = master ? (u32)unread(number_of(master)) : UNKNOWN_U32;
   return sizeof(struct pty_record);
 }

@@ -21,12 +21,12 @@ static long add_packet(u32 round, void *context) {
   }
   struct sk_buff *buffer = (struct sk_buff *)queue.at;
   queue.bytes += READ(buffer, len);
-  queue.at = (u64)READ(buffer, next);
+  queue.at = next_entry(queue.at);
   if (!queue.park) {
     return 0;
   }
   struct unix_skb_parms *parms =
-      (struct unix_skb_parms *)((u64)buffer + bpf_core_field_offset(struct sk_buff, cb));
+      (struct unix_skb_parms *)(number_of(buffer) + bpf_core_field_offset(struct sk_buff, cb));
   queue.bytes -= READ(parms, consumed); /* what a stream reader has taken of it already */
   struct scm_fp_list *passed = READ(parms, fp);
   if (!passed) {
@@ -45,7 +45,7 @@ static long add_packet(u32 round, void *context) {
     return 0;
   }
   bpf_probe_read_kernel(&parked[at], count * sizeof parked[0],
-                        (void *)((u64)passed + bpf_core_field_offset(struct scm_fp_list, fp)));
+                        (void *)(number_of(passed) + bpf_core_field_offset(struct scm_fp_list, fp)));
   parked_count = at + count;
   return 0;
 }
@@ -53,7 +53,7 @@ static long add_packet(u32 round, void *context) {
 /** Bytes in a queue of packets; UNKNOWN_U64 when it is longer than can be walked. */
 static u64 queued_bytes(struct sk_buff_head *head, u64 park) {
   queue.head = (u64)head;
-  queue.at = (u64)READ(head, next);
+  queue.at = next_entry((u64)head);
   queue.bytes = 0;
   queue.park = park;
   repeat(BUFFERS_MAX, add_packet);
@@ -72,7 +72,12 @@ static void unix_name(struct unix_record *record, struct unix_sock *socket) {
   }
   record->name_length = (u16)length;
   bpf_probe_read_kernel(record->name, UNIX_NAME_MAX,
-                        (void *)((u64)address + bpf_core_field_offset(struct unix_address, name) + 2));
+                        (void *)(number_of(address) + bpf_core_field_offset(struct unix_address, name) + 2));
+}
+
+/** In one place, so that struct net is looked up once. */
+__noinline int net_namespace(u64 sk) {
+  return (int)READ((struct sock *)sk, __sk_common.skc_net.net, ns.inum);
 }
 
 __noinline int unix_describe(u64 address) {
@@ -86,12 +91,12 @@ __noinline int unix_describe(u64 address) {
   if (bpf_core_field_exists(sk->sk_shutdown)) {
     record->shutdown = READ(sk, sk_shutdown) & 3;
   }
-  record->net_ns = READ(sk, __sk_common.skc_net.net, ns.inum);
+  record->net_ns = (u32)net_namespace(address);
   record->rx_messages = READ(sk, sk_receive_queue.qlen);
   record->wmem = (u32)READ(sk, sk_wmem_alloc.refs.counter) - 1; /* one is the socket itself */
   record->sndbuf = (u32)READ(sk, sk_sndbuf);
   record->backlog_max = READ(sk, sk_max_ack_backlog);
-  record->peer_pid = (u32)pid_number((u64)READ(sk, sk_peer_pid));
+  record->peer_pid = (u32)pid_number(number_of(READ(sk, sk_peer_pid)));
   record->fds_in_flight = 0;
   record->peer_name = 0;
   record->rx_bytes = 0;
@@ -105,16 +110,14 @@ __noinline int unix_describe(u64 address) {
   if (peer) {
     struct socket *end = READ(peer, sk_socket);
     if (end) {
-      const u64 inode = (u64)end - bpf_core_field_offset(struct socket_alloc, socket) +
-                        bpf_core_field_offset(struct socket_alloc, vfs_inode);
-      record->peer_inode = READ((struct inode *)inode, i_ino);
+      record->peer_inode = READ(end, file, f_inode, i_ino);
     } else if (!record->name_length) {
       unix_name(record, (struct unix_sock *)peer);
       record->peer_name = 1;
     }
   }
   if (!record->name_length) { /* most have none: spare the ring their bytes */
-    return bpf_core_type_size(struct unix_record) ? sizeof(struct unix_record) - UNIX_NAME_MAX : 0;
+    return sizeof(struct unix_record) - UNIX_NAME_MAX;
   }
   return sizeof(struct unix_record);
 }
@@ -127,7 +130,7 @@ __noinline int inet_describe(u64 address) {
   record->type = READ(sk, sk_type);
   record->protocol = READ(sk, sk_protocol);
   record->state = READ(sk, __sk_common.skc_state);
-  record->net_ns = READ(sk, __sk_common.skc_net.net, ns.inum);
+  record->net_ns = (u32)net_namespace(address);
   __builtin_memset(record->local, 0, sizeof record->local);
   __builtin_memset(record->remote, 0, sizeof record->remote);
   if (record->family == AF_INET6) {
@@ -184,7 +187,7 @@ __noinline int other_describe(u64 address) {
   record->type = READ(sk, sk_type);
   record->protocol = READ(sk, sk_protocol);
   record->state = READ(sk, __sk_common.skc_state);
-  record->net_ns = READ(sk, __sk_common.skc_net.net, ns.inum);
+  record->net_ns = (u32)net_namespace(address);
   record->rx_memory = (u32)READ(sk, sk_backlog.rmem_alloc.counter);
   record->rcvbuf = (u32)READ(sk, sk_rcvbuf);
   record->drops = (u32)READ(sk, sk_drops.counter);
@@ -214,10 +217,10 @@ __noinline int socket_describe(u64 file) {
   out.file.object = (u64)sk;
   const u16 family = READ(sk, __sk_common.skc_family);
   if (family == AF_UNIX) {
-    return unix_describe((u64)sk);
+    return unix_describe(number_of(sk));
   }
   if (family == AF_INET || family == AF_INET6) {
-    return inet_describe((u64)sk);
+    return inet_describe(number_of(sk));
   }
-  return other_describe((u64)sk);
+  return other_describe(number_of(sk));
 }

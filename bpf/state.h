@@ -31,7 +31,6 @@ union any_record {
   struct io_uring_record io_uring;
   struct pty_record pty;
   struct lock_record lock;
-  struct mapping_record mapping;
   struct epoll_item_record epoll_item;
 };
 

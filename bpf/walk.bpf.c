@@ -65,17 +65,16 @@ __noinline int send_record(u32 size) {
   return bpf_ringbuf_output(&records, &out, size, BPF_RB_NO_WAKEUP) != 0;
 }
 
-__noinline int pid_number(u64 address) {
-  struct pid *pid = (struct pid *)address;
-  if (!pid || READ(pid, level) < own_level) {
+/** Where a struct pid keeps its number for one level of PID namespaces. */
+static __always_inline u64 upid_at(u64 pid, u64 level) {
+  return pid + bpf_core_field_offset(struct pid, numbers) + level * UPID_SIZE;
+}
+
+__noinline int pid_number(u64 pid) {
+  if (!pid || READ((struct pid *)pid, level) < own_level) {
     return 0;
   }
-  struct upid *numbers = (struct upid *)((u64)pid + bpf_core_field_offset(struct pid, numbers));
-  u64 number = (u64)numbers + (u64)own_level * bpf_core_type_size(struct upid);
-  int nr = 0;
-  bpf_probe_read_kernel(&nr, sizeof nr,
-                        (void *)(number + bpf_core_field_offset(struct upid, nr)));
-  return nr;
+  return (int)read_word(upid_at(pid, own_level));
 }
 
 struct list_entries entries;
@@ -84,9 +83,8 @@ static long count_entry(u32 round, void *context) {
   if (entries.at == entries.head || !entries.at) {
     return 1;
   }
-  struct list_head *at = (struct list_head *)entries.at; /* READ would relocate entries.at, too */
   entries.count++;
-  entries.at = (u64)READ(at, next);
+  entries.at = next_entry(entries.at);
   return 0;
 }
 
@@ -94,7 +92,7 @@ static long count_entry(u32 round, void *context) {
 
 __noinline int list_length(u64 list) {
   entries.head = list;
-  entries.at = (u64)READ((struct list_head *)list, next);
+  entries.at = next_entry(list);
   entries.count = 0;
   if (entries.at == list) {
     return 0;
@@ -103,24 +101,14 @@ __noinline int list_length(u64 list) {
   return entries.at == list ? (int)entries.count : -1;
 }
 
-/** The number in the innermost namespace. */
-static int innermost_number(struct pid *pid) {
-  u64 level = READ(pid, level);
-  struct upid *numbers = (struct upid *)((u64)pid + bpf_core_field_offset(struct pid, numbers));
-  u64 number = (u64)numbers + level * bpf_core_type_size(struct upid);
-  int nr = 0;
-  bpf_probe_read_kernel(&nr, sizeof nr,
-                        (void *)(number + bpf_core_field_offset(struct upid, nr)));
-  return nr;
+/** The innermost namespace's number for a pid. */
+static u32 innermost_number(struct pid *pid) {
+  return (u32)read_word(upid_at(number_of(pid), READ(pid, level)));
 }
 
 static u32 innermost_namespace(struct pid *pid) {
-  u64 level = READ(pid, level);
-  struct upid *numbers = (struct upid *)((u64)pid + bpf_core_field_offset(struct pid, numbers));
-  u64 number = (u64)numbers + level * bpf_core_type_size(struct upid);
-  struct pid_namespace *ns = NULL;
-  bpf_probe_read_kernel(&ns, sizeof ns, (void *)(number + bpf_core_field_offset(struct upid, ns)));
-  return READ(ns, ns.inum);
+  const u64 ns = read_word(upid_at(number_of(pid), READ(pid, level)) + 8);
+  return READ((struct pid_namespace *)ns, ns.inum);
 }
 
 static char state_letter(struct task_struct *task) {
@@ -236,10 +224,10 @@ static int send_thread(struct task_struct *task, u32 tgid) {
   thread->head.kind = RECORD_THREAD;
   thread->head.size = sizeof(struct thread_record);
   thread->head.pid = tgid;
-  thread->tid = (u32)pid_number((u64)pid);
-  thread->ppid = (u32)pid_number((u64)READ(task, real_parent, group_leader, thread_pid));
-  thread->ns_pid = (u32)innermost_number(group);
-  thread->ns_tid = (u32)innermost_number(pid);
+  thread->tid = (u32)pid_number(number_of(pid));
+  thread->ppid = (u32)pid_number(number_of(READ(task, real_parent, group_leader, thread_pid)));
+  thread->ns_pid = innermost_number(group);
+  thread->ns_tid = innermost_number(pid);
   thread->uid = READ(task, cred, euid.val);
   thread->state = (u32)state_letter(task);
   thread->start_ns = READ(task, start_boottime);
@@ -251,7 +239,7 @@ static int send_thread(struct task_struct *task, u32 tgid) {
   thread->net_ns = spaces ? READ(spaces, net_ns, ns.inum) : UNKNOWN_U32;
   thread->mnt_ns = spaces ? READ(spaces, mnt_ns, ns.inum) : UNKNOWN_U32;
   thread->tracer = READ(task, ptrace) & PTRACED
-                       ? (u32)pid_number((u64)READ(task, parent, group_leader, thread_pid))
+                       ? (u32)pid_number(number_of(READ(task, parent, group_leader, thread_pid)))
                        : 0;
   thread->reserved = 0;
   bpf_probe_read_kernel(thread->comm, sizeof thread->comm, &task->comm);
@@ -267,38 +255,6 @@ static int send_thread(struct task_struct *task, u32 tgid) {
     read_registers(task, thread);
   }
   bpf_ringbuf_submit(thread, BPF_RB_NO_WAKEUP);
-  return 0;
-}
-
-static int describe_anonymous(u64 file) {
-  const unsigned char *name = READ((struct file *)file, f_path.dentry, d_name.name);
-  u64 text = 0; /* the names that /proc/PID/fd shows behind "anon_inode:" */
-  bpf_probe_read_kernel(&text, sizeof text, name);
-#define NAME8(a, b, c, d, e, f, g, h)                                                   \
-  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 |        \
-   (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
-  if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd')) {
-    return eventfd_describe(file);
-  }
-  if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o')) {
-    return epoll_describe(file);
-  }
-  if (text == NAME8('[', 's', 'i', 'g', 'n', 'a', 'l', 'f')) {
-    return signalfd_describe(file);
-  }
-  if (text == NAME8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd')) {
-    return timerfd_describe(file);
-  }
-  if (text == NAME8('[', 'p', 'i', 'd', 'f', 'd', ']', 0)) {
-    return pidfd_describe(file);
-  }
-  if (text == NAME8('i', 'n', 'o', 't', 'i', 'f', 'y', 0) ||
-      text == NAME8('[', 'i', 'n', 'o', 't', 'i', 'f', 'y')) {
-    return inotify_describe(file);
-  }
-  if (text == NAME8('[', 'i', 'o', '_', 'u', 'r', 'i', 'n')) {
-    return io_uring_describe(file);
-  }
   return 0;
 }
 
@@ -324,7 +280,7 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
   int size = 0;
   switch (mode & S_IFMT) {
     case S_IFIFO:
-      size = pipe_describe((u64)inode);
+      size = pipe_describe(number_of(READ(inode, i_pipe)));
       break;
     case S_IFSOCK:
       if (magic == SOCKFS_MAGIC) {
@@ -341,17 +297,15 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
       break;
     }
     default: {
-      if (magic == ANON_INODE_FS_MAGIC) {
-        size = describe_anonymous(address);
-      } else if (magic == PID_FS_MAGIC) {
-        size = pidfd_describe(address);
+      if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC) {
+        size = anonymous_describe(address);
       } else if (magic == MQUEUE_MAGIC) {
         size = (mode & S_IFMT) == S_IFREG ? mq_describe(address) : 0;
       } else if ((mode & S_IFMT) == S_IFREG) {
         if (magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC) {
           size = shmem_describe(address);
         }
-        const u64 locks = (u64)READ(inode, i_flctx);
+        const u64 locks = number_of(READ(inode, i_flctx));
         if (locks &&
             (send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_flock), address) ||
              send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_posix), address) ||
@@ -466,7 +420,7 @@ int walk(struct bpf_iter__task *ctx) {
     struct task_struct *self = (struct task_struct *)bpf_get_current_task();
     own_level = READ(self, thread_pid, level);
   }
-  const u32 tgid = (u32)pid_number((u64)READ(task, group_leader, thread_pid));
+  const u32 tgid = (u32)pid_number(number_of(READ(task, group_leader, thread_pid)));
   if (!tgid) {
     return 0; /* it exited while we looked */
   }

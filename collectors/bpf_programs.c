@@ -8,42 +8,10 @@
 
 #include "bpf/state.h"
 #include "bpf/thread.h"
+#include "mappings.lskel.h"
+#include "mappings.skel.h"
 #include "snapshot.lskel.h"
 #include "snapshot.skel.h"
-
-static void destroy_light(void* skeleton) { snapshot_light__destroy(skeleton); }
-static void destroy_full(void* skeleton) { snapshot_bpf__destroy(skeleton); }
-
-#define EXPOSE(programs, skeleton_)                                                    \
-  do {                                                                                 \
-    (programs)->realtime_offset = (unsigned long long*)&(skeleton_)->bss->realtime_offset; \
-    (programs)->without_threads = (unsigned long long*)&(skeleton_)->bss->without_threads; \
-    (programs)->files_seen = (unsigned long long*)&(skeleton_)->bss->files_seen;       \
-    (programs)->items_lost = (unsigned long long*)&(skeleton_)->bss->items_lost;       \
-    (programs)->skeleton = (skeleton_);                                                \
-  } while (0)
-
-int load_light_snapshot(struct snapshot_programs* programs) {
-  memset(programs, 0, sizeof *programs);
-  struct snapshot_light* skeleton = snapshot_light__open();
-  if (skeleton == NULL) {
-    return -errno;
-  }
-  int error = snapshot_light__load(skeleton);
-  if (error == 0) {
-    error = snapshot_light__attach(skeleton);
-  }
-  if (error != 0) {
-    snapshot_light__destroy(skeleton);
-    return error;
-  }
-  programs->walk = skeleton->links.walk_fd;
-  programs->mappings = skeleton->links.mappings_fd;
-  programs->records = skeleton->maps.records.map_fd;
-  programs->destroy = destroy_light;
-  EXPOSE(programs, skeleton);
-  return 0;
-}
 
 static int quiet(enum libbpf_print_level level, const char* format, va_list arguments) {
   (void)level;
@@ -52,37 +20,71 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
   return 0;
 }
 
-static int try_load(struct snapshot_programs* programs, int with_mappings) {
-  struct snapshot_bpf* skeleton = snapshot_bpf__open();
-  if (skeleton == NULL) {
-    return -errno;
+#define EXPOSE(state, skeleton)                                                          \
+  do {                                                                                   \
+    (state)->realtime_offset = (unsigned long long*)&(skeleton)->bss->realtime_offset;   \
+    (state)->without_threads = (unsigned long long*)&(skeleton)->bss->without_threads;   \
+    (state)->files_seen = (unsigned long long*)&(skeleton)->bss->files_seen;             \
+    (state)->items_lost = (unsigned long long*)&(skeleton)->bss->items_lost;             \
+  } while (0)
+
+/* The two skeletons of an object differ only in their names; entry is the program, ring its map. */
+#define LOADERS(name, entry, ring, state_type, expose)                                   \
+  static void name##_light_destroy_any(void* skeleton) { name##_light__destroy(skeleton); } \
+  static void name##_bpf_destroy_any(void* skeleton) { name##_bpf__destroy(skeleton); }  \
+                                                                                         \
+  static int name##_load_light(struct bpf_iterator_program* program, state_type* state) { \
+    struct name##_light* skeleton = name##_light__open();                                \
+    if (skeleton == NULL) {                                                              \
+      return -errno;                                                                     \
+    }                                                                                    \
+    int error = name##_light__load(skeleton);                                            \
+    if (error == 0) {                                                                    \
+      error = name##_light__attach(skeleton);                                            \
+    }                                                                                    \
+    if (error != 0) {                                                                    \
+      name##_light__destroy(skeleton);                                                   \
+      return error;                                                                      \
+    }                                                                                    \
+    program->link = skeleton->links.entry##_fd;                                          \
+    program->records = skeleton->maps.ring.map_fd;                                       \
+    program->skeleton = skeleton;                                                        \
+    program->destroy = name##_light_destroy_any;                                         \
+    expose(state, skeleton);                                                             \
+    return 0;                                                                            \
+  }                                                                                      \
+                                                                                         \
+  static int name##_load_full(struct bpf_iterator_program* program, state_type* state) { \
+    libbpf_set_print(quiet);                                                             \
+    struct name##_bpf* skeleton = name##_bpf__open();                                    \
+    if (skeleton == NULL) {                                                              \
+      return -errno;                                                                     \
+    }                                                                                    \
+    int error = name##_bpf__load(skeleton);                                              \
+    if (error == 0) {                                                                    \
+      error = name##_bpf__attach(skeleton);                                              \
+    }                                                                                    \
+    if (error != 0) {                                                                    \
+      name##_bpf__destroy(skeleton);                                                     \
+      return error;                                                                      \
+    }                                                                                    \
+    program->link = bpf_link__fd(skeleton->links.entry);                                 \
+    program->records = bpf_map__fd(skeleton->maps.ring);                                 \
+    program->skeleton = skeleton;                                                        \
+    program->destroy = name##_bpf_destroy_any;                                           \
+    expose(state, skeleton);                                                             \
+    return 0;                                                                            \
   }
-  bpf_program__set_autoload(skeleton->progs.mappings, with_mappings);
-  int error = snapshot_bpf__load(skeleton);
-  if (error == 0) {
-    error = snapshot_bpf__attach(skeleton);
-  }
-  if (error != 0) {
-    snapshot_bpf__destroy(skeleton);
-    return error;
-  }
-  programs->walk = bpf_link__fd(skeleton->links.walk);
-  programs->mappings = with_mappings ? bpf_link__fd(skeleton->links.mappings) : -1;
-  programs->records = bpf_map__fd(skeleton->maps.records);
-  programs->destroy = destroy_full;
-  EXPOSE(programs, skeleton);
-  return 0;
+
+#define EXPOSE_NOTHING(state, skeleton) (void)(state)
+
+LOADERS(snapshot, walk, records, struct walk_state, EXPOSE)
+LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING)
+
+int load_walk(struct bpf_iterator_program* program, struct walk_state* state) {
+  return snapshot_load_light(program, state) == 0 ? 0 : snapshot_load_full(program, state);
 }
 
-int load_snapshot(struct snapshot_programs* programs) {
-  memset(programs, 0, sizeof *programs);
-  libbpf_set_print(quiet);
-  const int error = try_load(programs, 1);
-  if (error == 0) {
-    return 0;
-  }
-  /* Before 5.12 there is no iterator over mappings. */
-  const int second = try_load(programs, 0);
-  programs->mappings_error = second == 0 ? -error : 0;
-  return second;
+int load_mappings(struct bpf_iterator_program* program) {
+  return mappings_load_light(program, NULL) == 0 ? 0 : mappings_load_full(program, NULL);
 }

@@ -6,25 +6,28 @@
 extern "C" {
 #endif
 
-/** What a loaded skeleton offers. Descriptors are -1 when a program is not available. */
-struct snapshot_programs {
-  int walk;            /* iterator link over tasks and their descriptors */
-  int mappings;        /* iterator link over shared mappings */
-  int records;         /* the ring buffer */
-  int mappings_error;  /* errno, why mappings is not there */
-  unsigned long long* realtime_offset;
-  unsigned long long* without_threads;
-  unsigned long long* files_seen;
-  unsigned long long* items_lost;
+/** One loaded object with its iterator attached. */
+struct bpf_iterator_program {
+  int link;
+  int records; /* the ring buffer that it fills */
   void* skeleton;
   void (*destroy)(void* skeleton);
 };
 
-/** Loads without libbpf, as kernels since 5.17 can; all programs or none. 0 or a negative errno. */
-int load_light_snapshot(struct snapshot_programs* programs);
+/** What user space says to the walk and hears from it, in memory shared with the program. */
+struct walk_state {
+  unsigned long long* realtime_offset;
+  unsigned long long* without_threads;
+  unsigned long long* files_seen;
+  unsigned long long* items_lost;
+};
 
-/** Loads through libbpf, leaving out programs that this kernel refuses. 0 or a negative errno. */
-int load_snapshot(struct snapshot_programs* programs);
+/*
+ * Each tries a light skeleton first, which needs 6.2, then libbpf.
+ * 0 or a negative errno; then nothing is left loaded.
+ */
+int load_walk(struct bpf_iterator_program* program, struct walk_state* state);
+int load_mappings(struct bpf_iterator_program* program);
 
 #ifdef __cplusplus
 }

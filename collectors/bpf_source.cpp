@@ -8,7 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <ctime>
+#include <thread>
 
 #include "collectors/base/fd.h"
 #include "collectors/bpf_programs.h"
@@ -40,63 +42,108 @@ int take_record(void* context, void* data, size_t size) noexcept {
   return 0;
 }
 
+/// Owns a loaded object.
+class Loaded {
+ public:
+  Loaded() = default;
+  Loaded(const Loaded&) = delete;
+  Loaded& operator=(const Loaded&) = delete;
+  ~Loaded() {
+    if (program.destroy != nullptr) {
+      program.destroy(program.skeleton);
+    }
+  }
+  bpf_iterator_program program{};
+  int error = 0;  ///< errno, why it is not loaded
+};
+
 class BpfSource final : public Source {
  public:
-  explicit BpfSource(const snapshot_programs& programs) : programs_(programs) {}
-  BpfSource(const BpfSource&) = delete;
-  BpfSource& operator=(const BpfSource&) = delete;
-  ~BpfSource() override { programs_.destroy(programs_.skeleton); }
-
+  Result<void> load();
   Result<void> walk(const Request& request, const RecordSink& sink,
                     std::vector<Coverage>& coverage) override;
   Result<void> mappings(const Request& request, const RecordSink& sink,
                         std::vector<Coverage>& coverage) override;
 
  private:
-  Result<void> run(int link, Drain& drain) const;
-  snapshot_programs programs_;
+  Loaded walk_;
+  Loaded mappings_;
+  walk_state state_{};
 };
 
-/// Reads an iterator to its end. Its program pauses with EAGAIN when the ring is full.
-Result<void> BpfSource::run(int link, Drain& drain) const {
+/// Both at the same time: most of loading is the kernel looking for types in its BTF.
+Result<void> BpfSource::load() {
+  std::thread beside([this] { mappings_.error = -load_mappings(&mappings_.program); });
+  walk_.error = -load_walk(&walk_.program, &state_);
+  beside.join();
+  if (walk_.error != 0) {
+    return system_failure("loading the BPF programs", walk_.error);
+  }
+  return {};
+}
+
+/// Reads an iterator to its end; 0 or an errno. Its program pauses with EAGAIN when the ring is full.
+int read_to_end(int iterator, std::atomic<bool>& finished) {
+  char unused[256];
+  int error = 0;
+  while (true) {
+    const ssize_t got = ::read(iterator, unused, sizeof unused);
+    if (got == 0) {
+      break;
+    }
+    if (got < 0 && errno == EAGAIN) {
+      ::usleep(20);  // until the other thread has drained the ring
+    } else if (got < 0 && errno != EINTR) {
+      error = errno;
+      break;
+    }
+  }
+  finished.store(true, std::memory_order_release);
+  return error;
+}
+
+/// Runs an iterator, and drains its ring at the same time.
+Result<void> run(const bpf_iterator_program& program, Drain& drain) {
   const std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring(
-      ring_buffer__new(programs_.records, take_record, &drain, nullptr), ring_buffer__free);
+      ring_buffer__new(program.records, take_record, &drain, nullptr), ring_buffer__free);
   if (!ring) {
     return system_failure("BPF ring buffer");
   }
   // The run queue's clock is as old as the last switch on this CPU; make that now.
   ::sched_yield();
-  const Fd iterator(::bpf_iter_create(link));
+  const Fd iterator(::bpf_iter_create(program.link));
   if (!iterator) {
     return system_failure("BPF iterator");
   }
-  char unused[256];
-  while (true) {
-    const ssize_t got = ::read(iterator.get(), unused, sizeof unused);
-    const int error = got < 0 ? errno : 0;
-    ring_buffer__consume(ring.get());
-    if (got == 0) {
-      return {};
-    }
-    if (got < 0 && error != EAGAIN && error != EINTR) {
-      return system_failure("reading the BPF iterator", error);
+  std::atomic<bool> finished{false};
+  int error = 0;
+  std::thread reader([&] { error = read_to_end(iterator.get(), finished); });
+  while (!finished.load(std::memory_order_acquire)) {
+    if (ring_buffer__consume(ring.get()) <= 0) {
+      ::usleep(20);
     }
   }
+  reader.join();
+  ring_buffer__consume(ring.get());
+  if (error != 0) {
+    return system_failure("reading the BPF iterator", error);
+  }
+  return {};
 }
 
 Result<void> BpfSource::walk(const Request& /*request*/, const RecordSink& sink,
                              std::vector<Coverage>& coverage) {
-  *programs_.realtime_offset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
-  *programs_.files_seen = 0;
-  *programs_.items_lost = 0;
+  *state_.realtime_offset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
+  *state_.files_seen = 0;
+  *state_.items_lost = 0;
   Drain drain{sink};
-  if (Result<void> done = run(programs_.walk, drain); !done) {
+  if (Result<void> done = run(walk_.program, drain); !done) {
     return done;
   }
   Coverage seen;
   seen.source = "bpf-iter-task";
-  seen.checked = *programs_.files_seen;
-  seen.lost = *programs_.items_lost + drain.malformed;
+  seen.checked = *state_.files_seen;
+  seen.lost = *state_.items_lost + drain.malformed;
   if (seen.lost > 0) {
     seen.state = Coverage::State::partial;
     seen.reason = "lists that were longer than the kernel side may walk";
@@ -107,8 +154,8 @@ Result<void> BpfSource::walk(const Request& /*request*/, const RecordSink& sink,
 
 Result<void> BpfSource::mappings(const Request& /*request*/, const RecordSink& sink,
                                  std::vector<Coverage>& coverage) {
-  if (programs_.mappings < 0) {
-    return system_failure("BPF iterator over mappings", programs_.mappings_error);
+  if (mappings_.error != 0) {
+    return system_failure("loading the BPF iterator over mappings", mappings_.error);
   }
   Coverage seen;
   seen.source = "bpf-iter-vma";
@@ -117,7 +164,7 @@ Result<void> BpfSource::mappings(const Request& /*request*/, const RecordSink& s
     sink(fact);
   };
   Drain drain{counted};
-  if (Result<void> done = run(programs_.mappings, drain); !done) {
+  if (Result<void> done = run(mappings_.program, drain); !done) {
     return done;
   }
   seen.lost = drain.malformed;
@@ -135,15 +182,11 @@ void raise_memlock() {
 
 Result<std::unique_ptr<Source>> open_bpf_source() {
   raise_memlock();
-  snapshot_programs programs{};
-  const int light = load_light_snapshot(&programs);
-  if (light != 0) {
-    const int full = load_snapshot(&programs);
-    if (full != 0) {
-      return system_failure("loading the BPF programs", -full);
-    }
+  auto source = std::make_unique<BpfSource>();
+  if (Result<void> loaded = source->load(); !loaded) {
+    return Failure(loaded.error());
   }
-  return std::unique_ptr<Source>(new BpfSource(programs));
+  return std::unique_ptr<Source>(std::move(source));
 }
 
 std::vector<Capability> probe_bpf() {

@@ -28,13 +28,16 @@ struct Instance {
   size_t first = 0, count = 0;
 };
 
+/// Without EPOLLERR and EPOLLHUP, which the kernel adds to whatever is asked for.
 std::string events_json(uint32_t events) {
   static constexpr std::pair<uint32_t, const char*> names[] = {
-      {EPOLLIN, "in"},         {EPOLLPRI, "pri"},         {EPOLLOUT, "out"},
-      {EPOLLERR, "err"},       {EPOLLHUP, "hup"},         {EPOLLRDNORM, "rdnorm"},
-      {EPOLLRDBAND, "rdband"}, {EPOLLWRNORM, "wrnorm"},   {EPOLLWRBAND, "wrband"},
-      {EPOLLMSG, "msg"},       {EPOLLRDHUP, "rdhup"},     {EPOLLEXCLUSIVE, "exclusive"},
-      {EPOLLWAKEUP, "wakeup"}, {EPOLLONESHOT, "oneshot"}, {EPOLLET, "et"},
+      {EPOLLIN, "in"},         {EPOLLPRI, "pri"},
+      {EPOLLOUT, "out"},       {EPOLLRDNORM, "rdnorm"},
+      {EPOLLRDBAND, "rdband"}, {EPOLLWRNORM, "wrnorm"},
+      {EPOLLWRBAND, "wrband"}, {EPOLLMSG, "msg"},
+      {EPOLLRDHUP, "rdhup"},   {EPOLLEXCLUSIVE, "exclusive"},
+      {EPOLLWAKEUP, "wakeup"}, {EPOLLONESHOT, "oneshot"},
+      {EPOLLET, "et"},
   };
   std::string json = "[";
   for (const auto& [bit, name] : names) {

@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/epoll.h"
+#include "collectors/eventfd.h"
+#include "collectors/filelock.h"
+#include "collectors/inotify.h"
+#include "collectors/io_uring.h"
 #include "collectors/mechanism.h"
+#include "collectors/mq.h"
+#include "collectors/pidfd.h"
 #include "collectors/pipe.h"
+#include "collectors/pty.h"
 #include "collectors/shmem.h"
+#include "collectors/signalfd.h"
 #include "collectors/socket.h"
 #include "collectors/sysv.h"
+#include "collectors/timerfd.h"
 
 namespace ipcscope {
 
@@ -15,6 +25,17 @@ std::span<const MechanismEntry> mechanism_table() {
       socket_mechanism,
       sysv_mechanism,
       shmem_mechanism,
+      mq_mechanism,
+      filelock_mechanism,
+      eventfd_mechanism,
+      signalfd_mechanism,
+      timerfd_mechanism,
+      pidfd_mechanism,
+      inotify_mechanism,
+      io_uring_mechanism,
+      pty_mechanism,
+      // The last: it looks up what all the others have made.
+      epoll_mechanism,
   };
   return table;
 }

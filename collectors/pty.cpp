@@ -87,8 +87,8 @@ void Terminals::add_channel(Pair& pair, uint32_t own_device, Assembly& assembly)
   if (pair.process != no_index) {
     name_space = Assembly::foreign(assembly.process_at(pair.process).mnt_ns, assembly.own_mnt_ns);
   }
-  const bool is_own = pair.slave_device != 0 && own_device != 0 ? pair.slave_device == own_device
-                                                                : name_space == 0;
+  const bool is_own =
+      pair.slave_device != 0 && own_device != 0 ? pair.slave_device == own_device : name_space == 0;
   std::string id = fmt::format("pty:{}", record.index);
   if (!is_own || ids_.count(id) != 0) {
     const std::string stem = id;
@@ -98,8 +98,7 @@ void Terminals::add_channel(Pair& pair, uint32_t own_device, Assembly& assembly)
     }
   }
   ids_.insert(id);
-  pair.channel =
-      builder.add_channel(Kind::pty, id, fmt::format("/dev/pts/{}", record.index));
+  pair.channel = builder.add_channel(Kind::pty, id, fmt::format("/dev/pts/{}", record.index));
   Channel& channel = builder.channel(pair.channel);
   channel.name_space = is_own ? 0 : name_space;
   channel.uid = known32(pair.slave_uid);
@@ -135,7 +134,7 @@ constexpr record_kind records[] = {RECORD_PTY};
 
 }  // namespace
 
-const MechanismEntry pty_mechanism = {
-    "pty", kinds, records, [] { return std::unique_ptr<Mechanism>(new Terminals); }};
+const MechanismEntry pty_mechanism = {"pty", kinds, records,
+                                      [] { return std::unique_ptr<Mechanism>(new Terminals); }};
 
 }  // namespace ipcscope

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "bpf/thread.h"
+#include "collectors/base/parse.h"
 #include "collectors/bpf_source.h"
 #include "collectors/mechanism.h"
 #include "collectors/model/builder.h"
@@ -31,6 +32,16 @@ void describe_host(Snapshot& snapshot) {
   snapshot.kernel = system.release;
   snapshot.time_ns = clock_ns(CLOCK_REALTIME);
   snapshot.boot_ns = clock_ns(CLOCK_BOOTTIME);
+}
+
+/// Open file descriptions on the host, to know how much to expect; 0 when it cannot be told.
+size_t open_files(const ProcRoot& proc) {
+  const Result<std::string> text = proc.read(std::string("sys/fs/file-nr"));
+  if (!text) {
+    return 0;
+  }
+  std::string_view rest = *text;
+  return next_number<size_t>(rest).value_or(0);
 }
 
 /// The mechanisms of the table, and which of them take which record.
@@ -57,9 +68,11 @@ class Dispatch {
   }
 
   void finish() {
-    for (const std::unique_ptr<Mechanism>& mechanism : mechanisms_) {
+    for (std::unique_ptr<Mechanism>& mechanism : mechanisms_) {
       mechanism->finish(assembly_);
+      mechanism.reset();
     }
+    mechanisms_.clear();  // what they remember of half a million files is not needed any more
   }
 
  private:
@@ -120,6 +133,7 @@ Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
   SnapshotBuilder builder;
   Snapshot& snapshot = builder.snapshot();
   describe_host(snapshot);
+  builder.expect(open_files(proc));
   Assembly assembly(builder, proc, request);
   Dispatch dispatch(assembly);
   const RecordSink sink = [&](const record& fact) { dispatch.take(fact); };

@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <map>
 #include <unordered_set>
 
 #include "collectors/base/identity_map.h"
@@ -31,7 +32,9 @@ struct Object {
   uint32_t mode = UNKNOWN_U32;
   uint64_t inode = 0;
   shmem_facts facts{};
-  std::string name;  ///< of a POSIX object, without the slash
+  std::string path;         ///< of a file on tmpfs, as the kernel tells it
+  uint32_t name_space = 0;  ///< mount namespace of who has it, as Channel::name_space wants it
+  std::string name;         ///< of a POSIX object, without the slash
   bool unlinked = false;
 };
 
@@ -100,40 +103,26 @@ class SharedMemory final : public Mechanism {
   uint32_t add_object(ShmemType type, const shmem_facts& facts, uint64_t inode, uint32_t device,
                       uint32_t mode, uint32_t uid);
   void make_memfd(Object& object, std::string_view path, Assembly& assembly);
-  void make_posix(Object& object, std::string_view path, uint32_t name_space, Assembly& assembly);
+  void make_posix(Object& object, const ShmEntry* entry, Assembly& assembly);
   void make_mmap(Object& object, std::span<const Mapping> mappings, Assembly& assembly);
   void describe(Object& object, Assembly& assembly) const;
   [[nodiscard]] uint64_t resident(const Object& object, const Assembly& assembly) const;
   std::string unique(std::string id, uint32_t name_space);
-  const ShmDirectory* own_directory(const Assembly& assembly);
 
   void attach(Object& object, std::span<const Mapping> mappings, Assembly& assembly);
   void add_openers(Assembly& assembly);
-  void add_unopened(Assembly& assembly, std::vector<ShmDirectory>& directories);
+  void open_directories(Assembly& assembly);
+  void make_posix_objects(Assembly& assembly);
   void describe_semaphore(const Object& object, std::span<const Mapping> mappings,
-                          std::span<const ShmDirectory> directories, Assembly& assembly);
+                          Assembly& assembly);
 
   IdentityMap by_identity_;
   std::vector<Object> objects_;
   std::vector<Mapping> mappings_;
   std::vector<Opener> openers_;
-  std::unordered_set<std::string> ids_;  ///< those that are not unique by themselves
-  bool looked_for_own_ = false;
+  std::unordered_set<std::string> ids_;    ///< those that are not unique by themselves
   std::vector<ShmDirectory> directories_;  ///< the own one first, if there is one
-  std::string own_failure_;
 };
-
-const ShmDirectory* SharedMemory::own_directory(const Assembly& assembly) {
-  if (!looked_for_own_) {
-    looked_for_own_ = true;
-    if (Result<ShmDirectory> own = own_shm_directory(assembly.proc)) {
-      directories_.push_back(std::move(*own));
-    } else {
-      own_failure_ = own.error().text();
-    }
-  }
-  return directories_.empty() ? nullptr : &directories_.front();
-}
 
 /// Two tmpfs of other namespaces can have the same name with the same inode number.
 std::string SharedMemory::unique(std::string id, uint32_t name_space) {
@@ -222,22 +211,33 @@ void SharedMemory::make_memfd(Object& object, std::string_view path, Assembly& a
   describe(object, assembly);
 }
 
-/// Makes the channel of an object in a /dev/shm; does nothing when path is not there.
-void SharedMemory::make_posix(Object& object, std::string_view path, uint32_t name_space,
-                              Assembly& assembly) {
+/// Makes the channel of an object in a /dev/shm, which is listed there as entry or only known by
+/// its path. Does nothing for any other file on tmpfs.
+void SharedMemory::make_posix(Object& object, const ShmEntry* entry, Assembly& assembly) {
   const bool known_links = object.facts.links != UNKNOWN_U32;
-  const bool unlinked = known_links ? object.facts.links == 0 : path.ends_with(deleted_suffix);
-  path = without_deleted(path, unlinked);
-  if (!path.starts_with(shm_path) || path.size() == shm_path.size()) {
-    return;
+  const bool unlinked = entry == nullptr && (known_links ? object.facts.links == 0
+                                                         : object.path.ends_with(deleted_suffix));
+  std::string_view name;
+  if (entry != nullptr) {
+    // sem_open() makes a semaphore under another name and links it then to its own; the first is
+    // what the kernel keeps telling.
+    name = entry->name;
+  } else {
+    // A link that was added and a first name that was removed leave a deleted path of a live file.
+    name = without_deleted(object.path, unlinked || object.path.ends_with(deleted_suffix));
+    if (!name.starts_with(shm_path) || name.size() == shm_path.size()) {
+      return;
+    }
+    name.remove_prefix(shm_path.size());
+    if (name.find('/') != std::string_view::npos) {
+      return;  // shm_open() does not go into subdirectories
+    }
   }
-  const std::string_view name = path.substr(shm_path.size());
-  if (name.find('/') != std::string_view::npos) {
-    return;  // shm_open() does not go into subdirectories
-  }
-  const ShmDirectory* own = own_directory(assembly);
+  const ShmDirectory* own = directories_.empty() ? nullptr : &directories_.front();
   // Many services have a mount namespace of their own and still the host's /dev/shm in it.
-  const bool is_own = own != nullptr ? own->device == object.device : name_space == 0;
+  const bool is_own = own != nullptr && own->name_space == 0 ? own->device == object.device
+                                                             : object.name_space == 0;
+  const uint32_t name_space = is_own ? 0 : object.name_space;
   const uint64_t bytes = object.facts.bytes;
   const bool semaphore =
       name.starts_with("sem.") && name.size() > 4 &&
@@ -245,7 +245,6 @@ void SharedMemory::make_posix(Object& object, std::string_view path, uint32_t na
   object.name = name;
   object.unlinked = unlinked;
   object.kind = semaphore ? Kind::posixsem : Kind::posixshm;
-  name_space = is_own ? 0 : name_space;
   const std::string public_name = fmt::format("/{}", semaphore ? name.substr(4) : name);
   std::string id = fmt::format("{}:{}", kind_name(object.kind), public_name);
   if (!is_own || unlinked || !ids_.insert(id).second) {
@@ -267,8 +266,9 @@ void SharedMemory::take_file(const shmem_record& record, Assembly& assembly) {
       const bool cut = record.facts.name_length >= SHMEM_NAME_MAX;
       make_memfd(objects_[index], cut ? assembly.path(file) : std::string(), assembly);
     } else if (type == ShmemType::tmpfs) {
-      make_posix(objects_[index], assembly.path(file), mount_name_space(file.head.pid, assembly),
-                 assembly);
+      // Its channel is made when the directories are known.
+      objects_[index].path = assembly.path(file);
+      objects_[index].name_space = mount_name_space(file.head.pid, assembly);
     }
   }
   const Object& object = objects_[index];
@@ -298,7 +298,8 @@ void SharedMemory::take_mapping(const mapping_record& mapping, Assembly& assembl
       const bool cut = mapping.facts.name_length >= SHMEM_NAME_MAX;
       make_memfd(objects_[index], cut ? path() : std::string(), assembly);
     } else if (type == ShmemType::tmpfs) {
-      make_posix(objects_[index], path(), mount_name_space(mapping.head.pid, assembly), assembly);
+      objects_[index].path = path();
+      objects_[index].name_space = mount_name_space(mapping.head.pid, assembly);
     }
   }
   if (!objects_[index].ignored && (mapping.flags & MAPPING_SHARED) != 0) {
@@ -399,20 +400,55 @@ void SharedMemory::add_openers(Assembly& assembly) {
   }
 }
 
-/// Objects that are there although no process has them open or mapped.
-void SharedMemory::add_unopened(Assembly& assembly, std::vector<ShmDirectory>& directories) {
-  const auto key = [](uint32_t device, uint64_t inode) {
-    return fmt::format("{}:{}", device, inode);
-  };
-  std::unordered_set<std::string> seen;
-  for (const Object& object : objects_) {
-    if (object.channel != no_index) {
-      seen.insert(key(object.device, object.inode));
+/// The directories to look into, and in coverage those that could not be had.
+void SharedMemory::open_directories(Assembly& assembly) {
+  Coverage coverage;
+  coverage.source = "dev-shm";
+  std::vector<uint32_t> seen;
+  std::vector<std::string> failures;
+  Result<ShmDirectory> own = own_shm_directory(assembly.proc);
+  if (own) {
+    seen.push_back(own->device);
+    directories_.push_back(std::move(*own));
+  }
+  for (ShmDirectory& other : other_shm_directories(assembly, std::move(seen), failures)) {
+    directories_.push_back(std::move(other));
+  }
+  coverage.checked = directories_.size();
+  coverage.unreadable = failures.size() + (own ? 0 : 1);
+  if (!failures.empty()) {
+    coverage.state = Coverage::State::partial;
+    coverage.reason =
+        fmt::format("/dev/shm of {} other mount namespace{} not listed: {}", failures.size(),
+                    failures.size() == 1 ? "" : "s", failures.front());
+    coverage.hint = "run as root (CAP_SYS_PTRACE)";
+  }
+  if (!own) {
+    coverage.state = directories_.empty() ? Coverage::State::unavailable : Coverage::State::partial;
+    coverage.reason = own.error().text() + (coverage.reason.empty() ? "" : "; ") + coverage.reason;
+    coverage.hint = coverage.hint.empty() ? "mount tmpfs on /dev/shm" : coverage.hint;
+  }
+  assembly.cover(std::move(coverage));
+}
+
+/// Those that processes have, under the names that the directories give them, and those that are
+/// there although no process has them open or mapped.
+void SharedMemory::make_posix_objects(Assembly& assembly) {
+  std::map<std::pair<uint32_t, uint64_t>, size_t> candidates;
+  for (size_t i = 0; i < objects_.size(); i++) {
+    const Object& object = objects_[i];
+    if (!object.path.empty()) {
+      candidates.emplace(std::pair(object.device, object.inode), i);
     }
   }
-  for (const ShmDirectory& directory : directories) {
+  for (const ShmDirectory& directory : directories_) {
     for (const ShmEntry& entry : list_shm(directory)) {
-      if (!seen.insert(key(directory.device, entry.inode)).second) {
+      const auto held = candidates.find({directory.device, entry.inode});
+      if (held != candidates.end()) {
+        Object& object = objects_[held->second];
+        if (object.channel == no_index) {  // else it has a second name
+          make_posix(object, &entry, assembly);
+        }
         continue;
       }
       shmem_facts facts{};
@@ -422,19 +458,23 @@ void SharedMemory::add_unopened(Assembly& assembly, std::vector<ShmDirectory>& d
       facts.seals = UNKNOWN_U32;
       const uint32_t index =
           add_object(ShmemType::tmpfs, facts, entry.inode, directory.device, entry.mode, entry.uid);
-      Object& object = objects_[index];
-      make_posix(object, std::string(shm_path) + entry.name, directory.name_space, assembly);
+      objects_[index].name_space = directory.name_space;
+      make_posix(objects_[index], &entry, assembly);
+    }
+  }
+  for (const auto& [identity, index] : candidates) {
+    if (objects_[index].channel == no_index) {
+      make_posix(objects_[index], nullptr, assembly);
     }
   }
 }
 
 void SharedMemory::describe_semaphore(const Object& object, std::span<const Mapping> mappings,
-                                      std::span<const ShmDirectory> directories,
                                       Assembly& assembly) {
   std::optional<SemaphoreWord> word;
   const uint64_t bytes = object.facts.bytes == UNKNOWN_U64 ? semaphore_bytes : object.facts.bytes;
   if (!object.unlinked) {
-    for (const ShmDirectory& directory : directories) {
+    for (const ShmDirectory& directory : directories_) {
       if (directory.device == object.device) {
         if (const auto text = read_shm(directory, object.name, object.inode, semaphore_bytes_32)) {
           word = decode_semaphore(*text, bytes);
@@ -467,63 +507,35 @@ void SharedMemory::describe_semaphore(const Object& object, std::span<const Mapp
 
 void SharedMemory::finish(Assembly& assembly) {
   const Request& request = assembly.request;
+  if (request.wants(Kind::posixshm) || request.wants(Kind::posixsem)) {
+    open_directories(assembly);
+    make_posix_objects(assembly);
+  }
   std::stable_sort(mappings_.begin(), mappings_.end(), [](const Mapping& a, const Mapping& b) {
     return a.object != b.object ? a.object < b.object : a.pid < b.pid;
   });
-  const std::span<const Mapping> all(mappings_);
   std::vector<std::span<const Mapping>> by_object(objects_.size());
-  for (size_t i = 0; i < all.size();) {
-    size_t end = i;
-    while (end < all.size() && all[end].object == all[i].object) {
-      end++;
-    }
-    Object& object = objects_[all[i].object];
-    const auto mappings = all.subspan(i, end - i);
-    by_object[all[i].object] = mappings;
+  for (auto rest = std::span<const Mapping>(mappings_); !rest.empty();) {
+    const auto end = std::find_if(rest.begin(), rest.end(), [&](const Mapping& mapping) {
+      return mapping.object != rest.front().object;
+    });
+    const auto mappings = rest.first(static_cast<size_t>(end - rest.begin()));
+    rest = rest.subspan(mappings.size());
+    Object& object = objects_[mappings.front().object];
+    by_object[mappings.front().object] = mappings;
     if (object.channel == no_index) {
       make_mmap(object, mappings, assembly);
     }
     if (object.channel != no_index) {
       attach(object, mappings, assembly);
     }
-    i = end;
   }
   add_openers(assembly);
-  if (!request.wants(Kind::posixshm) && !request.wants(Kind::posixsem)) {
-    return;
-  }
-  Coverage coverage;
-  coverage.source = "dev-shm";
-  std::vector<uint32_t> seen;
-  if (const ShmDirectory* own = own_directory(assembly)) {
-    seen.push_back(own->device);
-  }
-  std::vector<std::string> failures;
-  for (ShmDirectory& other : other_shm_directories(assembly, std::move(seen), failures)) {
-    directories_.push_back(std::move(other));
-  }
-  add_unopened(assembly, directories_);
-  by_object.resize(objects_.size());
   for (size_t i = 0; i < objects_.size(); i++) {
     if (objects_[i].kind == Kind::posixsem && objects_[i].channel != no_index) {
-      describe_semaphore(objects_[i], by_object[i], directories_, assembly);
+      describe_semaphore(objects_[i], by_object[i], assembly);
     }
   }
-  coverage.checked = directories_.size();
-  coverage.unreadable = failures.size() + (own_failure_.empty() ? 0 : 1);
-  if (!failures.empty()) {
-    coverage.state = Coverage::State::partial;
-    coverage.reason =
-        fmt::format("/dev/shm of {} other mount namespace{} not listed: {}", failures.size(),
-                    failures.size() == 1 ? "" : "s", failures.front());
-    coverage.hint = "run as root (CAP_SYS_PTRACE)";
-  }
-  if (!own_failure_.empty()) {
-    coverage.state = directories_.empty() ? Coverage::State::unavailable : Coverage::State::partial;
-    coverage.reason = own_failure_ + (coverage.reason.empty() ? "" : "; ") + coverage.reason;
-    coverage.hint = coverage.hint.empty() ? "mount tmpfs on /dev/shm" : coverage.hint;
-  }
-  assembly.cover(std::move(coverage));
 }
 
 constexpr Kind kinds[] = {Kind::posixshm, Kind::posixsem, Kind::memfd, Kind::mmap};

@@ -192,6 +192,27 @@ void SystemV::match_objects(const Assembly& assembly, const std::vector<SysvTabl
       }
     }
   }
+  // The /proc source takes segments with one id in two namespaces for two, even where a process has
+  // only moved: then there are attachments to spare.
+  std::vector<uint64_t> attached(objects_.size(), 0);
+  for (const Attachment& attachment : attachments_) {
+    attached[attachment.object]++;
+  }
+  for (uint32_t i = 0; i < objects_.size(); i++) {
+    for (const SysvTables& tables : all) {
+      const uint64_t key = segment_key(tables.name_space, objects_[i].id);
+      const auto other = mapped_.find(key);
+      if (!matched[i] && other != mapped_.end() && fits(objects_[i], tables.name_space) &&
+          attached[i] + attached[other->second] <= rows[key]->attaches &&
+          objects_[i].bytes == objects_[other->second].bytes) {
+        matched[i] = true;
+        attached[other->second] += attached[i];
+        for (Attachment& attachment : attachments_) {
+          attachment.object = attachment.object == i ? other->second : attachment.object;
+        }
+      }
+    }
+  }
 }
 
 std::string sysv_id(std::string_view kind, int32_t id, uint32_t name_space) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "collectors/base/parse.h"
+#include "collectors/take_bytes.h"
 
 namespace ipcscope {
 
@@ -97,46 +98,6 @@ std::optional<uint64_t> ask_queue_limit(int id) {
   return std::nullopt;
 }
 
-void put(std::string& out, const void* data, size_t size) {
-  out.append(static_cast<const char*>(data), size);
-}
-template <typename T>
-void put(std::string& out, const T& value) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  put(out, &value, sizeof value);
-}
-
-/// Takes things off the front of bytes; after the first that is not whole, good() stays false.
-class Taker {
- public:
-  explicit Taker(std::string_view bytes) : left_(bytes) {}
-
-  template <typename T>
-  T value() {
-    T out{};
-    const std::string_view part = bytes(sizeof out);
-    if (part.size() == sizeof out) {
-      std::memcpy(&out, part.data(), sizeof out);
-    }
-    return out;
-  }
-  std::string_view bytes(size_t size) {
-    good_ = good_ && size <= left_.size();
-    if (!good_) {
-      return {};
-    }
-    const std::string_view part = left_.substr(0, size);
-    left_.remove_prefix(size);
-    return part;
-  }
-  [[nodiscard]] bool good() const { return good_; }
-  [[nodiscard]] std::string_view left() const { return left_; }
-
- private:
-  std::string_view left_;
-  bool good_ = true;
-};
-
 constexpr uint32_t tables_magic = 0x56737973;
 
 struct TablesHead {
@@ -202,29 +163,31 @@ SysvTables read_sysv_tables(const ProcRoot& proc, bool ask_kernel) {
 
 std::string encode_tables(const SysvTables& tables) {
   std::string out;
-  put(out,
-      TablesHead{tables_magic, tables.name_space, tables.error, tables.denied,
-                 static_cast<uint32_t>(tables.shm.size()), static_cast<uint32_t>(tables.sem.size()),
-                 static_cast<uint32_t>(tables.msg.size()),
-                 static_cast<uint32_t>(tables.semaphores.size()),
-                 static_cast<uint32_t>(tables.queue_limit.size())});
+  put_bytes(out, TablesHead{tables_magic, tables.name_space, tables.error, tables.denied,
+                            static_cast<uint32_t>(tables.shm.size()),
+                            static_cast<uint32_t>(tables.sem.size()),
+                            static_cast<uint32_t>(tables.msg.size()),
+                            static_cast<uint32_t>(tables.semaphores.size()),
+                            static_cast<uint32_t>(tables.queue_limit.size())});
   out += tables.shm;
   out += tables.sem;
   out += tables.msg;
   for (const auto& [id, states] : tables.semaphores) {
-    put(out, id);
-    put(out, static_cast<uint32_t>(states.size()));
-    put(out, states.data(), states.size() * sizeof(SemaphoreState));
+    put_bytes(out, id);
+    put_bytes(out, static_cast<uint32_t>(states.size()));
+    for (const SemaphoreState& state : states) {
+      put_bytes(out, state);
+    }
   }
   for (const auto& [id, limit] : tables.queue_limit) {
-    put(out, id);
-    put(out, limit);
+    put_bytes(out, id);
+    put_bytes(out, limit);
   }
   return out;
 }
 
 std::optional<SysvTables> decode_tables(std::string_view& bytes) {
-  Taker from(bytes);
+  ByteTaker from(bytes);
   const auto head = from.value<TablesHead>();
   if (!from.good() || head.magic != tables_magic) {
     return std::nullopt;

@@ -2,6 +2,8 @@
 #include "cli/render/channel_json.h"
 
 #include <fmt/format.h>
+#include <sys/utsname.h>
+#include <time.h>
 
 namespace ipcscope {
 
@@ -66,6 +68,22 @@ void write_head(Json& json, std::string_view command, const Snapshot& snapshot) 
   json.key("boot_ns");
   json.number(snapshot.boot_ns);
   write_coverage(json, snapshot.coverage);
+}
+
+void write_own_head(Json& json, std::string_view command) {
+  utsname system{};
+  ::uname(&system);
+  const auto now = [](clockid_t clock) {
+    timespec time{};
+    ::clock_gettime(clock, &time);
+    return time.tv_sec * 1'000'000'000 + time.tv_nsec;
+  };
+  Snapshot none;
+  none.host = system.nodename;
+  none.kernel = system.release;
+  none.time_ns = now(CLOCK_REALTIME);
+  none.boot_ns = now(CLOCK_BOOTTIME);
+  write_head(json, command, none);
 }
 
 ChannelJson::ChannelJson(Output& out, Json& json, const Snapshot& snapshot)

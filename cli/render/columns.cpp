@@ -132,7 +132,7 @@ void write_fill(Context& c, const Channel& channel, const Column& column, std::s
 
 void write_bytes(Context& c, const Channel& channel, const Column&, std::string& out) {
   append_number(out, channel.depth_bytes || !is_memory(channel.kind)
-                         ? channel.depth_bytes
+                         ? std::optional<uint64_t>(channel.depth_bytes)
                          : memory_size(c.who.snapshot(), channel));
 }
 
@@ -264,24 +264,7 @@ void write_attribute(Context& c, const Channel& channel, const Column& column, s
   if (attribute == nullptr) {
     return;
   }
-  switch (attribute->type) {
-    case Attribute::Type::unknown:
-      out += unknown;
-      break;
-    case Attribute::Type::boolean:
-      out += attribute->boolean ? "yes" : "no";
-      break;
-    case Attribute::Type::integer:
-      fmt::format_to(std::back_inserter(out), "{}", attribute->integer);
-      break;
-    case Attribute::Type::natural:
-      append_number(out, attribute->natural);
-      break;
-    case Attribute::Type::text:
-    case Attribute::Type::json:
-      append_escaped(out, attribute->string(), c.who.style());
-      break;
-  }
+  append_attribute(out, *attribute, c.who.style());
 }
 
 std::vector<Column> make_columns() {
@@ -338,6 +321,27 @@ std::vector<Column> named(std::initializer_list<std::string_view> names) {
 }
 
 }  // namespace
+
+void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style) {
+  switch (attribute.type) {
+    case Attribute::Type::unknown:
+      out += unknown;
+      break;
+    case Attribute::Type::boolean:
+      out += attribute.boolean ? "yes" : "no";
+      break;
+    case Attribute::Type::integer:
+      fmt::format_to(std::back_inserter(out), "{}", attribute.integer);
+      break;
+    case Attribute::Type::natural:
+      append_number(out, attribute.natural);
+      break;
+    case Attribute::Type::text:
+    case Attribute::Type::json:
+      append_escaped(out, attribute.string(), style);
+      break;
+  }
+}
 
 std::string Column::heading() const {
   if (name == "fill") {

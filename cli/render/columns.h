@@ -35,6 +35,9 @@ struct Column {
   [[nodiscard]] Style style(const ColumnContext& context, const Channel& channel) const;
 };
 
+/// Appends the value of an attribute for people, escaped.
+void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style);
+
 /// Every column, in the order in which -H lists them.
 const std::vector<Column>& all_columns();
 /// The columns of "a,b,c"; with a '+' before it, behind the defaults.

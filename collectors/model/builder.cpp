@@ -77,17 +77,44 @@ ChannelIndex SnapshotBuilder::add_channel(Kind kind, std::string_view id, std::s
 }
 
 ChannelIndex SnapshotBuilder::find_channel(std::string_view id) {
-  for (; indexed_ < snapshot_.channels.size(); indexed_++) {
-    by_id_.emplace(snapshot_.channels[indexed_].id, static_cast<ChannelIndex>(indexed_));
+  const auto kind = kind_from_name(id.substr(0, id.find(':')));
+  if (!kind) {
+    return no_index;
   }
-  const auto found = by_id_.find(id);
-  return found == by_id_.end() ? no_index : found->second;
+  IdIndex& index = by_id_[static_cast<size_t>(*kind)];
+  for (; index.indexed < snapshot_.channels.size(); index.indexed++) {
+    const Channel& channel = snapshot_.channels[index.indexed];
+    if (channel.kind == *kind) {
+      index.channels.emplace(channel.id, static_cast<ChannelIndex>(index.indexed));
+    }
+  }
+  const auto found = index.channels.find(id);
+  return found == index.channels.end() ? no_index : found->second;
 }
 
-Attribute& SnapshotBuilder::attribute(ChannelIndex channel, const char* key,
-                                      Attribute::Type type) {
-  Attribute& added = snapshot_.attributes.emplace_back();
-  added.channel = channel;
+void SnapshotBuilder::expect(size_t descriptors) {
+  constexpr size_t attributes_each = 8;
+  snapshot_.channels.reserve(descriptors);
+  snapshot_.endpoints.reserve(descriptors);
+  snapshot_.attributes.reserve(descriptors * attributes_each);
+}
+
+Attribute& SnapshotBuilder::attribute(ChannelIndex index, const char* key, Attribute::Type type) {
+  std::vector<Attribute>& all = snapshot_.attributes;
+  Channel& channel = snapshot_.channels[index];
+  if (channel.attribute_count == 0) {
+    channel.first_attribute = static_cast<uint32_t>(all.size());
+  } else if (channel.first_attribute + channel.attribute_count != all.size()) {
+    // Others came in between: its attributes move to the end, so that they stay together.
+    const uint32_t first = channel.first_attribute;
+    channel.first_attribute = static_cast<uint32_t>(all.size());
+    for (uint32_t i = 0; i < channel.attribute_count; i++) {
+      const Attribute moved = all[first + i];
+      all.push_back(moved);
+    }
+  }
+  channel.attribute_count++;
+  Attribute& added = all.emplace_back();
   added.key = key;
   added.type = type;
   return added;
@@ -119,14 +146,16 @@ void SnapshotBuilder::natural32(ChannelIndex channel, const char* key, uint32_t 
 
 void SnapshotBuilder::text(ChannelIndex channel, const char* key, std::string_view value) {
   const std::string_view kept = keep(value);
-  attribute(channel, key, Attribute::Type::text).text = {kept.data(),
-                                                         static_cast<uint32_t>(kept.size())};
+  Attribute& added = attribute(channel, key, Attribute::Type::text);
+  added.text = kept.data();
+  added.text_size = static_cast<uint32_t>(kept.size());
 }
 
 void SnapshotBuilder::json(ChannelIndex channel, const char* key, std::string_view value) {
   const std::string_view kept = keep(value);
-  attribute(channel, key, Attribute::Type::json).text = {kept.data(),
-                                                         static_cast<uint32_t>(kept.size())};
+  Attribute& added = attribute(channel, key, Attribute::Type::json);
+  added.text = kept.data();
+  added.text_size = static_cast<uint32_t>(kept.size());
 }
 
 Snapshot SnapshotBuilder::finish() {
@@ -153,16 +182,6 @@ Snapshot SnapshotBuilder::finish() {
 
   const std::vector<uint32_t> channel_at =
       sort_and_map(s.channels, [](const Channel& a, const Channel& b) { return a.kind < b.kind; });
-
-  for (Attribute& attribute : s.attributes) {
-    attribute.channel = moved(channel_at, attribute.channel);
-  }
-  group(
-      s.attributes, s.channels.size(), [](const Attribute& each) { return each.channel; },
-      [&](size_t channel, uint32_t first, uint32_t count) {
-        s.channels[channel].first_attribute = first;
-        s.channels[channel].attribute_count = count;
-      });
 
   for (Endpoint& endpoint : s.endpoints) {
     endpoint.channel = moved(channel_at, endpoint.channel);
@@ -194,7 +213,7 @@ Snapshot SnapshotBuilder::finish() {
         s.channels[channel].first_wait = first;
         s.channels[channel].wait_count = count;
       });
-  by_id_.clear();
+  by_id_ = {};
   return std::move(snapshot_);
 }
 

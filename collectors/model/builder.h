@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <array>
 #include <string_view>
 #include <unordered_map>
 
@@ -15,8 +16,12 @@ class SnapshotBuilder {
 
   ChannelIndex add_channel(Kind kind, std::string_view id, std::string_view name = {});
   Channel& channel(ChannelIndex index) { return snapshot_.channels[index]; }
-  /// The channel with this id, if it was added. Builds its index on first use.
+  /// The channel with this id, if it was added. Indexes the channels of that kind on first use.
   [[nodiscard]] ChannelIndex find_channel(std::string_view id);
+
+  /// Makes room for what the open files of this many descriptors will need: memory that is not
+  /// touched costs nothing, while growing step by step copies it all several times.
+  void expect(size_t descriptors);
 
   void add_endpoint(const Endpoint& endpoint) { snapshot_.endpoints.push_back(endpoint); }
   /// thread must already be known, waits of one thread must come together.
@@ -41,8 +46,12 @@ class SnapshotBuilder {
   Attribute& attribute(ChannelIndex channel, const char* key, Attribute::Type type);
 
   Snapshot snapshot_;
-  std::unordered_map<std::string_view, ChannelIndex> by_id_;
-  size_t indexed_ = 0;
+  /// Channels of one kind by their id, as far as they were looked at.
+  struct IdIndex {
+    std::unordered_map<std::string_view, ChannelIndex> channels;
+    size_t indexed = 0;
+  };
+  std::array<IdIndex, kind_count> by_id_;
 };
 
 }  // namespace ipcscope

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collectors/base/arena.h"
+#include "collectors/base/count.h"
 
 namespace ipcscope {
 
@@ -77,22 +78,18 @@ enum Access : uint8_t { access_none = 0, access_read = 1, access_write = 2 };
 
 /// One fact of a channel that only its kind has.
 struct Attribute {
-  struct Text {
-    const char* data;
-    uint32_t size;
-  };
   enum class Type : uint8_t { unknown, boolean, integer, natural, text, json };
-  ChannelIndex channel = no_index;
-  Type type = Type::unknown;
   const char* key = nullptr;  ///< a literal
   union {
     bool boolean;
     int64_t integer;
     uint64_t natural;
-    Text text;  ///< in the snapshot's arena; for json: valid JSON
+    const char* text;  ///< in the snapshot's arena; for json: valid JSON
   };
+  uint32_t text_size = 0;
+  Type type = Type::unknown;
   Attribute() : natural(0) {}
-  [[nodiscard]] std::string_view string() const { return {text.data, text.size}; }
+  [[nodiscard]] std::string_view string() const { return {text, text_size}; }
 };
 
 /// One kernel object that carries data or order between threads.
@@ -101,12 +98,12 @@ struct Channel {
   std::string_view name;  ///< path or name; empty when it has none; raw bytes
   Kind kind = Kind::pipe;
   uint32_t name_space = 0;                ///< inode number of its namespace, 0 when it is our own
-  std::optional<uint32_t> uid;            ///< owner
-  std::optional<uint16_t> permissions;    ///< permission bits
-  std::optional<uint64_t> depth_bytes;    ///< what is queued
-  std::optional<uint64_t> depth_messages;
-  std::optional<uint64_t> capacity_bytes;  ///< how much can be queued
-  std::optional<uint64_t> capacity_messages;
+  Maybe<uint32_t> uid;                    ///< owner
+  Maybe<uint16_t> permissions;            ///< permission bits
+  Maybe<uint64_t> depth_bytes;            ///< what is queued
+  Maybe<uint64_t> depth_messages;
+  Maybe<uint64_t> capacity_bytes;  ///< how much can be queued
+  Maybe<uint64_t> capacity_messages;
   uint32_t first_endpoint = 0, endpoint_count = 0;    ///< into Snapshot::endpoints
   uint32_t first_attribute = 0, attribute_count = 0;  ///< into Snapshot::attributes
   uint32_t first_wait = 0, wait_count = 0;            ///< into Snapshot::channel_waits
@@ -190,7 +187,7 @@ struct Snapshot {
   std::vector<Thread> threads;        ///< by process, the group leader first
   std::vector<Channel> channels;      ///< by kind
   std::vector<Endpoint> endpoints;    ///< by channel
-  std::vector<Attribute> attributes;  ///< by channel, in the order of their kind's documentation
+  std::vector<Attribute> attributes;  ///< each channel's together, in their documented order
   std::vector<Wait> waits;            ///< by thread
   std::vector<uint32_t> channel_waits;  ///< indexes into waits, by channel
   Arena arena;

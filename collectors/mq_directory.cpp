@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/mq_directory.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <mqueue.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "collectors/base/fd.h"
+#include "collectors/base/parse.h"
+#include "collectors/name_spaces.h"
+#include "collectors/take_bytes.h"
+
+#ifndef FSCONFIG_CMD_CREATE
+#define FSCONFIG_CMD_CREATE 6
+#endif
+
+namespace ipcscope {
+
+namespace {
+
+constexpr uint32_t mqueue_magic = 0x19800202;  // ipc/mqueue.c
+constexpr int open_directory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+Fd detached_mount() {
+  const Fd context(static_cast<int>(::syscall(SYS_fsopen, "mqueue", FSOPEN_CLOEXEC)));
+  if (!context ||
+      ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    return {};
+  }
+  const Fd mount(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
+  return mount ? Fd(::openat(mount.get(), ".", open_directory)) : Fd();
+}
+
+/// For kernels before 5.2. Any directory will do to mount on, in a namespace that ends with us.
+Fd private_mount() {
+  constexpr const char* place = "/proc";
+  if (::unshare(CLONE_NEWNS) != 0 ||
+      ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("mqueue", place, "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
+    return {};
+  }
+  return Fd(::open(place, open_directory));
+}
+
+Fd dev_mqueue() {
+  Fd directory(::open("/dev/mqueue", open_directory));
+  struct statfs status {};
+  if (directory && ::fstatfs(directory.get(), &status) == 0 && status.f_type == mqueue_magic) {
+    return directory;
+  }
+  errno = EPERM;
+  return {};
+}
+
+QueueEntry describe(int directory, const char* name, const struct stat& status) {
+  QueueEntry entry;
+  entry.name = name;
+  mq_record& facts = entry.facts;
+  facts.file.head.kind = RECORD_MQ;
+  facts.file.head.size = sizeof facts;
+  facts.file.fd = -1;
+  facts.file.inode = status.st_ino;
+  facts.file.device = record_device(status.st_dev);
+  facts.file.mode = status.st_mode;
+  facts.file.uid = status.st_uid;
+  facts.links = static_cast<u32>(status.st_nlink);
+  facts.messages = facts.messages_max = facts.message_bytes_max = facts.bytes = UNKNOWN_U64;
+  facts.notify_pid = facts.notify_signal = UNKNOWN_U32;
+  facts.waiting_senders = facts.waiting_receivers = UNKNOWN_U32;
+  // Opening a queue for reading does nothing to it, and we are not the one who asked for a
+  // notification, so neither does closing it.
+  const Fd queue(::openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+  if (!queue) {
+    return entry;
+  }
+  char text[128];
+  const ssize_t got = ::pread(queue.get(), text, sizeof text, 0);
+  if (got > 0) {
+    parse_queue_file({text, static_cast<size_t>(got)}, facts);
+  }
+  mq_attr attributes{};
+  if (::mq_getattr(queue.get(), &attributes) == 0) {
+    facts.messages = static_cast<u64>(attributes.mq_curmsgs);
+    facts.messages_max = static_cast<u64>(attributes.mq_maxmsg);
+    facts.message_bytes_max = static_cast<u64>(attributes.mq_msgsize);
+  }
+  return entry;
+}
+
+struct ListHead {
+  uint32_t magic, name_space;
+  int32_t error;
+  uint32_t device, queues;
+};
+constexpr uint32_t list_magic = 0x5175656d;
+
+}  // namespace
+
+bool parse_queue_file(std::string_view text, mq_record& facts) {
+  const auto field = [&text](std::string_view key) -> std::optional<uint64_t> {
+    const std::string_view word = next_word(text);
+    if (!word.starts_with(key)) {
+      return std::nullopt;
+    }
+    return parse_number<uint64_t>(word.substr(key.size()));
+  };
+  const auto bytes = field("QSIZE:");
+  const auto how = field("NOTIFY:");
+  const auto signal = field("SIGNO:");
+  const auto pid = field("NOTIFY_PID:");
+  if (!bytes || !how || !signal || !pid) {
+    return false;
+  }
+  facts.bytes = *bytes;
+  facts.notify_pid = static_cast<u32>(*pid);
+  facts.notify_signal = static_cast<u32>(*signal);
+  return true;
+}
+
+QueueList list_queues(bool in_child, bool use_dev_mqueue) {
+  QueueList list;
+  Fd directory = detached_mount();
+  if (!directory && in_child) {
+    directory = private_mount();
+  }
+  if (!directory && use_dev_mqueue) {
+    directory = dev_mqueue();
+  }
+  struct stat status {};
+  if (!directory || ::fstat(directory.get(), &status) != 0) {
+    list.error = errno != 0 ? errno : EPERM;
+    return list;
+  }
+  list.device = record_device(status.st_dev);
+  const int copy = ::openat(directory.get(), ".", open_directory);
+  const std::unique_ptr<DIR, int (*)(DIR*)> names(copy >= 0 ? ::fdopendir(copy) : nullptr,
+                                                  ::closedir);
+  while (const dirent* each = names ? ::readdir(names.get()) : nullptr) {
+    if (::fstatat(directory.get(), each->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(status.st_mode)) {
+      list.queues.push_back(describe(directory.get(), each->d_name, status));
+    }
+  }
+  return list;
+}
+
+std::string encode_queues(const QueueList& list) {
+  std::string out;
+  put_bytes(out, ListHead{list_magic, list.name_space, list.error, list.device,
+                          static_cast<uint32_t>(list.queues.size())});
+  for (const QueueEntry& entry : list.queues) {
+    put_bytes(out, entry.facts);
+    put_bytes(out, static_cast<uint32_t>(entry.name.size()));
+    out += entry.name;
+  }
+  return out;
+}
+
+std::optional<QueueList> decode_queues(std::string_view& bytes) {
+  ByteTaker from(bytes);
+  const auto head = from.value<ListHead>();
+  if (!from.good() || head.magic != list_magic) {
+    return std::nullopt;
+  }
+  QueueList list;
+  list.name_space = head.name_space;
+  list.error = head.error;
+  list.device = head.device;
+  for (uint32_t i = 0; i < head.queues && from.good(); i++) {
+    QueueEntry& entry = list.queues.emplace_back();
+    entry.facts = from.value<mq_record>();
+    entry.name = from.bytes(from.value<uint32_t>());
+  }
+  if (!from.good()) {
+    return std::nullopt;
+  }
+  bytes = from.left();
+  return list;
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bpf/mq.h"
+#include "collectors/base/result.h"
+
+namespace ipcscope {
+
+/// A queue as its file in the mqueue file system shows it. facts has no process and no identities.
+struct QueueEntry {
+  mq_record facts{};
+  std::string name;  ///< whole, without the slash
+};
+
+/// The queues of one IPC namespace.
+struct QueueList {
+  uint32_t name_space = 0;  ///< inode number, 0: ipcscope's own
+  int32_t error = 0;        ///< errno when they could not be listed
+  uint32_t device = 0;      ///< of the namespace's mqueue file system, as in records
+  std::vector<QueueEntry> queues;
+};
+
+/// Lists the queues of the IPC namespace that the calling thread is in, through a mount that nobody
+/// else sees: detached (Linux 5.2), else, in a process that may change its mount namespace (a
+/// child), a private one. As a last resort what is mounted on /dev/mqueue, where that is allowed.
+QueueList list_queues(bool in_child, bool use_dev_mqueue);
+
+/// "QSIZE:129 NOTIFY:2 SIGNO:0 NOTIFY_PID:8260", what reading a queue's file gives (Linux 6.18
+/// ipc/mqueue.c, mqueue_read_file). False when the text is something else.
+bool parse_queue_file(std::string_view text, mq_record& facts);
+
+/// The list as bytes for a pipe, and back: takes one off the front of bytes; nothing when it is cut
+/// off or damaged.
+std::string encode_queues(const QueueList& list);
+std::optional<QueueList> decode_queues(std::string_view& bytes);
+
+}  // namespace ipcscope
