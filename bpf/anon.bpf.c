@@ -13,7 +13,7 @@ static __always_inline int eventfd_describe(u64 file) {
   record->count = READ(event, count);
   record->semaphore = READ(event, flags) & EFD_SEMAPHORE;
   record->id = (u32)READ(event, id);
-  record->waiters = (u32)list_length(number_of(&event->wqh.head));
+  record->waiters = (u32)threads_on(number_of(&event->wqh.head));
   record->reserved = 0;
   return sizeof(struct eventfd_record);
 }
@@ -194,9 +194,9 @@ __noinline int anonymous_describe(u64 file) {
   const unsigned char *name = READ((struct file *)file, f_path.dentry, d_name.name);
   u64 text = 0; /* the names that /proc/PID/fd shows behind "anon_inode:" */
   bpf_probe_read_kernel(&text, sizeof text, name);
-#define NAME8(a, b, c, d, e, f, g, h)                                                   \
-  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 |        \
-   (u64)(f) << 40 | (u64)(g) << 48 | (u64)(h) << 56)
+#define NAME8(a, b, c, d, e, f, g, h)                                                             \
+  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 | \
+   (u64)(g) << 48 | (u64)(h) << 56)
   if (text == NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd')) {
     return eventfd_describe(file);
   }

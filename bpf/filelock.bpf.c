@@ -32,14 +32,15 @@ __noinline int send_lock(u64 entry, u64 file) {
   u32 flags = 0;
   if (bpf_core_field_exists(((struct file_lock *)0)->c)) { /* 6.9 */
     struct file_lock_core *core = container_address(entry, struct file_lock_core, flc_list);
-    struct file_lock *lock = (struct file_lock *)(number_of(core) - bpf_core_field_offset(struct file_lock, c));
+    struct file_lock *lock =
+        (struct file_lock *)(number_of(core) - bpf_core_field_offset(struct file_lock, c));
     owner = number_of(READ(core, flc_owner));
     holder = number_of(READ(core, flc_file));
     flags = READ(core, flc_flags);
     record->type = READ(core, flc_type);
     record->owner = READ(core, flc_pid);
-    record->waiters =
-        blocked_by(number_of(core) + bpf_core_field_offset(struct file_lock_core, flc_blocked_requests));
+    record->waiters = blocked_by(
+        number_of(core) + bpf_core_field_offset(struct file_lock_core, flc_blocked_requests));
     record->start = (u64)READ(lock, fl_start);
     record->end = (u64)READ(lock, fl_end);
   } else {

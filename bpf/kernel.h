@@ -467,7 +467,7 @@ struct io_ring_ctx {
 
 /* --- terminals --- */
 
-enum tty_driver_type { TTY_DRIVER_TYPE_PTY = 4 };
+enum tty_driver_type { TTY_DRIVER_TYPE_PTY = 3 }; /* the macro before was 4 */
 enum tty_driver_subtype { PTY_TYPE_MASTER = 1 };
 struct tty_driver { /* enums since 6.18 */
   enum tty_driver_type type;
@@ -518,16 +518,16 @@ struct tty_file_private {
 /*
  * READ(src, a, b...) is src->a->b... of kernel memory; 0 where a pointer on the way is bad.
  *
- * With DIRECT_READS it is plain loads, which the kernel lets fault: twenty times faster than a helper
- * call each, and needs the kfunc bpf_rdonly_cast (6.2).
+ * With DIRECT_READS it is plain loads, which the kernel lets fault: twenty times faster than a
+ * helper call each, and needs the kfunc bpf_rdonly_cast (6.2).
  */
 #ifdef DIRECT_READS
 extern void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym;
-#define READ(src, ...)                                                                \
-  ({                                                                                  \
-    typeof(src) direct_ =                                                             \
+#define READ(src, ...)                                                                 \
+  ({                                                                                   \
+    typeof(src) direct_ =                                                              \
         bpf_rdonly_cast((const void *)(src), bpf_core_type_id_kernel(typeof(*(src)))); \
-    ___arrow(direct_, ##__VA_ARGS__);                                                 \
+    ___arrow(direct_, ##__VA_ARGS__);                                                  \
   })
 #else
 #define READ(src, ...) BPF_CORE_READ(src, __VA_ARGS__)
@@ -535,7 +535,8 @@ extern void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym;
 
 /*
  * A pointer as a number. With direct reads the verifier knows what a pointer points to and takes it
- * neither as an argument of a global function nor for arithmetic; what comes out of a map is a number.
+ * neither as an argument of a global function nor for arithmetic; what comes out of a map is a
+ * number.
  */
 #ifdef DIRECT_READS
 static volatile u64 number_slot;

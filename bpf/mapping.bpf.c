@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* An object of its own, so that it can be loaded beside the walk and is missed alone before 5.12. */
+/* An object of its own, so that it can be loaded beside the walk and is missed alone before 5.12.
+ */
 #include "shmem_facts.h"
 
 #define VM_READ 1

@@ -8,11 +8,11 @@
 /** POSIX message queue. object is its inode. */
 struct mq_record {
   struct file_record file;
-  u64 messages;    /* queued; UNKNOWN_U64, and so all below */
+  u64 messages; /* queued; UNKNOWN_U64, and so all below */
   u64 messages_max;
   u64 message_bytes_max;
-  u64 bytes;       /* queued */
-  u32 notify_pid;  /* 0 when none is registered; UNKNOWN_U32 */
+  u64 bytes;      /* queued */
+  u32 notify_pid; /* 0 when none is registered; UNKNOWN_U32 */
   u32 notify_signal;
   u32 waiting_senders; /* UNKNOWN_U32 */
   u32 waiting_receivers;

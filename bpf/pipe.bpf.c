@@ -9,7 +9,8 @@ static long add_pipe_buffer(u32 round, void *context) {
   if (pipe_sum.at == pipe_sum.head) {
     return 1;
   }
-  const u64 buffer = pipe_sum.buffers + (u64)(pipe_sum.at & pipe_sum.mask) * bpf_core_type_size(struct pipe_buffer);
+  const u64 buffer = pipe_sum.buffers +
+                     (u64)(pipe_sum.at & pipe_sum.mask) * bpf_core_type_size(struct pipe_buffer);
   pipe_sum.bytes += READ((struct pipe_buffer *)buffer, len);
   pipe_sum.at++;
   return 0;

@@ -33,11 +33,11 @@ __noinline int unread(u64 address) {
 static int is_pty(struct tty_driver *driver, int *master) {
   if (bpf_core_field_exists(driver->type)) {
     *master = READ(driver, subtype) == PTY_TYPE_MASTER;
-    return READ(driver, type) == TTY_DRIVER_TYPE_PTY;
+    return READ(driver, type) == bpf_core_enum_value(enum tty_driver_type, TTY_DRIVER_TYPE_PTY);
   }
   struct tty_driver___5_10 *old = (struct tty_driver___5_10 *)driver;
   *master = READ(old, subtype) == PTY_TYPE_MASTER;
-  return READ(old, type) == TTY_DRIVER_TYPE_PTY;
+  return READ(old, type) == 4; /* the macro TTY_DRIVER_TYPE_PTY of then */
 }
 
 __noinline int pty_describe(u64 file) {

@@ -70,8 +70,8 @@ RECORD_ASSERT(sizeof(struct record) == 8, "record head");
 
 /**
  * One descriptor of one process, or one file that only sits in a socket's queue (fd < 0).
- * object joins the two ends of a channel: the inode of a pipe, the struct sock of a socket, else the
- * inode or the file itself.
+ * object joins the two ends of a channel: the inode of a pipe, the struct sock of a socket, else
+ * the inode or the file itself.
  */
 struct file_record {
   struct record head;

@@ -34,7 +34,7 @@ RECORD_ASSERT(sizeof(struct shmem_record) == 152, "shmem_record");
 /** A shared mapping (MAP_SHARED) of one process. */
 struct mapping_record {
   struct record head;
-  u64 start;  /* user address */
+  u64 start; /* user address */
   u64 end;
   u64 offset; /* into the file, bytes */
   u64 object; /* identity of the inode, the same as in file_record */

@@ -8,7 +8,8 @@
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
 
-static __always_inline void read_facts(struct shmem_facts *facts, struct file *file, struct inode *inode) {
+static __always_inline void read_facts(struct shmem_facts *facts, struct file *file,
+                                       struct inode *inode) {
   facts->bytes = (u64)READ(inode, i_size);
   facts->pages = READ(inode, i_mapping, nrpages);
   facts->links = READ(inode, i_nlink);

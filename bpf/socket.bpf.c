@@ -44,8 +44,9 @@ static long add_packet(u32 round, void *context) {
     items_lost += count;
     return 0;
   }
-  bpf_probe_read_kernel(&parked[at], count * sizeof parked[0],
-                        (void *)(number_of(passed) + bpf_core_field_offset(struct scm_fp_list, fp)));
+  bpf_probe_read_kernel(
+      &parked[at], count * sizeof parked[0],
+      (void *)(number_of(passed) + bpf_core_field_offset(struct scm_fp_list, fp)));
   parked_count = at + count;
   return 0;
 }
@@ -71,8 +72,9 @@ static void unix_name(struct unix_record *record, struct unix_sock *socket) {
     return;
   }
   record->name_length = (u16)length;
-  bpf_probe_read_kernel(record->name, UNIX_NAME_MAX,
-                        (void *)(number_of(address) + bpf_core_field_offset(struct unix_address, name) + 2));
+  bpf_probe_read_kernel(
+      record->name, UNIX_NAME_MAX,
+      (void *)(number_of(address) + bpf_core_field_offset(struct unix_address, name) + 2));
 }
 
 /** In one place, so that struct net is looked up once. */

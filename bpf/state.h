@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The types of the programs' global variables, for the programs and for the skeletons that list them. */
+/* The types of the programs' global variables, for the programs and for the skeletons that list
+ * them. */
 #ifndef IPCSCOPE_STATE_H
 #define IPCSCOPE_STATE_H
 

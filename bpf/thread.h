@@ -13,17 +13,17 @@ struct thread_record {
   u32 ns_tid;
   u32 uid; /* effective, in ipcscope's user namespace */
   u32 state;
-  u64 start_ns;     /* boot time clock; /proc gives it in clock ticks of 10 ms */
-  s64 syscall;      /* number while in a system call, else -1; UNKNOWN as -2 */
-  u64 args[6];      /* as passed, valid when syscall >= 0 */
-  u64 stack;        /* user stack pointer, 0 when not in a system call */
-  u64 instruction;  /* user instruction pointer */
-  u64 blocked_ns;   /* for how long off the CPU, at least; UNKNOWN_U64 */
-  u64 last_run_ns;  /* how long ago its last run began: the wait is not longer; UNKNOWN_U64 */
-  u64 switches;     /* voluntary + involuntary; UNKNOWN_U64 */
-  u64 mm;           /* identity of the address space; 0 for kernel threads */
-  u64 files;        /* identity of the descriptor table */
-  u32 pid_ns;       /* inode numbers of the namespaces; UNKNOWN_U32 */
+  u64 start_ns;    /* boot time clock; /proc gives it in clock ticks of 10 ms */
+  s64 syscall;     /* number while in a system call, else -1; UNKNOWN as -2 */
+  u64 args[6];     /* as passed, valid when syscall >= 0 */
+  u64 stack;       /* user stack pointer, 0 when not in a system call */
+  u64 instruction; /* user instruction pointer */
+  u64 blocked_ns;  /* for how long off the CPU, at least; UNKNOWN_U64 */
+  u64 last_run_ns; /* how long ago its last run began: the wait is not longer; UNKNOWN_U64 */
+  u64 switches;    /* voluntary + involuntary; UNKNOWN_U64 */
+  u64 mm;          /* identity of the address space; 0 for kernel threads */
+  u64 files;       /* identity of the descriptor table */
+  u32 pid_ns;      /* inode numbers of the namespaces; UNKNOWN_U32 */
   u32 ipc_ns;
   u32 net_ns;
   u32 mnt_ns;

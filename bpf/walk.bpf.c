@@ -3,8 +3,8 @@
  * The walk: every thread, and every descriptor of every process, in one pass of iter/task.
  *
  * Records go through a ring buffer. When it is full, the program remembers where it is and asks to
- * be called again for the same task: it returns 1, read() of the iterator gives EAGAIN (bpf_seq_read
- * in kernel/bpf/bpf_iter.c, since 5.9), user space drains the ring and reads on.
+ * be called again for the same task: it returns 1, read() of the iterator gives EAGAIN
+ * (bpf_seq_read in kernel/bpf/bpf_iter.c, since 5.9), user space drains the ring and reads on.
  *
  * Describers are global functions with scalar arguments: the verifier checks each of them once, on
  * its own, which keeps loading short, and kernels before 5.12 take no other arguments.
@@ -49,10 +49,10 @@ u64 current_files;
 u32 paused_pid;
 u32 paused_fd;
 u32 file_count;
-u32 own_level; /* of ipcscope's PID namespace */
+u32 own_level;                   /* of ipcscope's PID namespace */
 s64 clock_offset = -(1LL << 62); /* scheduler clock - CLOCK_MONOTONIC, at least */
-u64 thread_group_only; /* walk the descriptors of this process only; 0: of all */
-u64 without_threads;   /* only group leaders */
+u64 thread_group_only;           /* walk the descriptors of this process only; 0: of all */
+u64 without_threads;             /* only group leaders */
 
 __noinline int send_record(u32 size) {
   if (size < sizeof(struct record) || size > sizeof(out)) {
@@ -101,6 +101,31 @@ __noinline int list_length(u64 list) {
   return entries.at == list ? (int)entries.count : -1;
 }
 
+/* struct wait_queue_entry: flags, private, func, entry. Only epoll leaves private empty. */
+#define PRIVATE_BEFORE_ENTRY 16
+
+static long count_thread(u32 round, void *context) {
+  if (entries.at == entries.head || !entries.at) {
+    return 1;
+  }
+  if (read_word(entries.at - PRIVATE_BEFORE_ENTRY)) {
+    entries.count++;
+  }
+  entries.at = next_entry(entries.at);
+  return 0;
+}
+
+__noinline int threads_on(u64 queue) {
+  entries.head = queue;
+  entries.at = next_entry(queue);
+  entries.count = 0;
+  if (entries.at == queue) {
+    return 0;
+  }
+  repeat(LIST_MAX, count_thread);
+  return entries.at == queue ? (int)entries.count : -1;
+}
+
 /** The innermost namespace's number for a pid. */
 static u32 innermost_number(struct pid *pid) {
   return (u32)read_word(upid_at(number_of(pid), READ(pid, level)));
@@ -145,9 +170,9 @@ static char state_letter(struct task_struct *task) {
 
 /*
  * Since when a sleeping thread sleeps. se.exec_start is when it left the CPU, on the clock_task of
- * the run queue it left, which lags behind that queue's clock by interrupt and stolen time; both are
- * updated together (update_rq_clock, kernel/sched/core.c), so their difference is the lag so far. The
- * lag when the thread left was not larger, so the result is at least how long it sleeps.
+ * the run queue it left, which lags behind that queue's clock by interrupt and stolen time; both
+ * are updated together (update_rq_clock, kernel/sched/core.c), so their difference is the lag so
+ * far. The lag when the thread left was not larger, so the result is at least how long it sleeps.
  */
 static void read_times(struct task_struct *task, struct thread_record *thread) {
   thread->blocked_ns = UNKNOWN_U64;
@@ -213,8 +238,7 @@ static void read_registers(struct task_struct *task, struct thread_record *threa
 
 /** 0, or the ring is full. */
 static int send_thread(struct task_struct *task, u32 tgid) {
-  struct thread_record *thread =
-      bpf_ringbuf_reserve(&records, sizeof(struct thread_record), 0);
+  struct thread_record *thread = bpf_ringbuf_reserve(&records, sizeof(struct thread_record), 0);
   if (!thread) {
     return 1;
   }
@@ -306,10 +330,12 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
           size = shmem_describe(address);
         }
         const u64 locks = number_of(READ(inode, i_flctx));
-        if (locks &&
-            (send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_flock), address) ||
-             send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_posix), address) ||
-             send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_lease), address))) {
+        if (locks && (send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_flock),
+                                 address) ||
+                      send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_posix),
+                                 address) ||
+                      send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_lease),
+                                 address))) {
           return 1;
         }
         if (size) {
@@ -346,8 +372,8 @@ static long visit_next_parked(u32 round, void *context) {
 }
 
 /**
- * The files inside the queue of the socket that was visited last. Inline, because the verifier allows
- * eight frames and the way from here to a lock's record takes six.
+ * The files inside the queue of the socket that was visited last. Inline, because the verifier
+ * allows eight frames and the way from here to a lock's record takes six.
  */
 static __always_inline int visit_parked(u32 pid) {
   parked_pid = pid;

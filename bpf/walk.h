@@ -48,23 +48,23 @@ int pid_number(u64 pid);
  * round a new state for it.
  */
 #define OLD_ROUNDS 32
-#define repeat(max, step)                                                   \
-  do {                                                                      \
-    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {      \
-      bpf_loop(max, step, NULL, 0);                                         \
-    } else {                                                                \
-      for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) {   \
-        if (step(round, NULL)) {                                            \
-          break;                                                            \
-        }                                                                   \
-      }                                                                     \
-    }                                                                       \
+#define repeat(max, step)                                                 \
+  do {                                                                    \
+    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {    \
+      bpf_loop(max, step, NULL, 0);                                       \
+    } else {                                                              \
+      for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) { \
+        if (step(round, NULL)) {                                          \
+          break;                                                          \
+        }                                                                 \
+      }                                                                   \
+    }                                                                     \
   } while (0)
 
 /*
  * Each struct that is relocated costs its loading a scan of the kernel's whole BTF, 0.2 ms. Those
- * whose layout never changed are read at fixed places: list_head, sk_buff and sk_buff_head begin with
- * next; rb_node is parent and colour, right, left; upid is a number and a namespace.
+ * whose layout never changed are read at fixed places: list_head, sk_buff and sk_buff_head begin
+ * with next; rb_node is parent and colour, right, left; upid is a number and a namespace.
  */
 static __always_inline u64 read_word(u64 address) {
   u64 word = 0;
@@ -76,6 +76,8 @@ static __always_inline u64 read_word(u64 address) {
 
 /** How many entries a kernel list has; UNKNOWN_U32 when there are more than can be counted. */
 int list_length(u64 list);
+/** The same for a wait queue, without the entries of epoll, which stand for no thread. */
+int threads_on(u64 queue);
 
 #define container_address(address, type, member) \
   ((type *)(number_of((const void *)(address)) - bpf_core_field_offset(type, member)))

@@ -77,11 +77,21 @@ class PeerSearch {
 
   void begin_at_channel(ChannelIndex channel) { used_[channel] = true; }
   void begin_at(ProcessIndex process) { visited_[process] = true; }
-  void from(ProcessIndex process) { follow(process, 1); }
+  /// All beginnings together, so that none is found as the far end of another.
+  void from(const std::vector<ProcessIndex>& origins) {
+    std::vector<std::vector<PeerEdge>> ways;
+    for (const ProcessIndex origin : origins) {
+      ways.push_back(ways_from(origin, 1));
+    }
+    for (const auto& each : ways) {
+      follow(each);
+    }
+  }
 
  private:
-  void follow(ProcessIndex from, unsigned hop) {
-    size_t ways = 0;
+  /// The channels of a process that lead to others and that were not used before.
+  std::vector<PeerEdge> ways_from(ProcessIndex from, unsigned hop) {
+    std::vector<PeerEdge> ways;
     for (const ChannelIndex channel : channels_.of(from)) {
       if (used_[channel]) {
         continue;
@@ -93,18 +103,23 @@ class PeerSearch {
         continue;
       }
       used_[channel] = true;
-      if (++ways > most_ways_per_process || report_.peers.size() >= most_ways) {
+      if (ways.size() < most_ways_per_process && found_ < most_ways) {
+        found_++;
+        ways.push_back({hop, from, channel, std::move(to)});
+      } else {
         report_.peers_omitted++;
-        continue;
       }
-      report_.peers.push_back({hop, from, channel, to});
-      if (hop == farthest_hop) {
-        continue;
-      }
-      for (const ProcessIndex next : to) {
-        if (!visited_[next]) {
+    }
+    return ways;
+  }
+
+  void follow(const std::vector<PeerEdge>& ways) {
+    for (const PeerEdge& way : ways) {
+      report_.peers.push_back(way);
+      for (const ProcessIndex next : way.to) {
+        if (way.hop < farthest_hop && !visited_[next]) {
           visited_[next] = true;
-          follow(next, hop + 1);
+          follow(ways_from(next, way.hop + 1));
         }
       }
     }
@@ -112,6 +127,7 @@ class PeerSearch {
 
   ShowReport& report_;
   const Channels& channels_;
+  size_t found_ = 0;
   std::vector<bool> visited_;  ///< processes
   std::vector<bool> used_;     ///< channels
 };
@@ -205,7 +221,7 @@ void complete(ShowReport& report, const ProcRoot& proc) {
     report.facts[pid] = read_process_facts(proc, pid, true);
     report.channels_of.push_back(channels.of(process));
   }
-  std::vector<ProcessIndex> origins = report.processes;
+  std::vector<ProcessIndex> origins = report.processes;  // may come to name one twice
   for (const ChannelIndex channel : report.channels) {
     const Kind kind = snapshot.channels[channel].kind;
     report.limits.try_emplace(kind, kernel_limits(proc, kind));
@@ -224,9 +240,7 @@ void complete(ShowReport& report, const ProcRoot& proc) {
   for (const ProcessIndex process : origins) {
     search.begin_at(process);
   }
-  for (const ProcessIndex process : origins) {
-    search.from(process);
-  }
+  search.from(origins);
 }
 
 }  // namespace ipcscope

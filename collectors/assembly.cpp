@@ -34,8 +34,8 @@ Assembly::Assembly(SnapshotBuilder& to, const ProcRoot& root, const Request& ask
 
 void Assembly::add_thread(const thread_record& from) {
   Snapshot& snapshot = builder.snapshot();
-  const auto [found, is_new] = by_pid_.try_emplace(
-      from.head.pid, static_cast<ProcessIndex>(snapshot.processes.size()));
+  const auto [found, is_new] =
+      by_pid_.try_emplace(from.head.pid, static_cast<ProcessIndex>(snapshot.processes.size()));
   if (is_new) {
     Process& process = snapshot.processes.emplace_back();
     process.pid = static_cast<int32_t>(from.head.pid);

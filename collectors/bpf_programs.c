@@ -20,60 +20,60 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
   return 0;
 }
 
-#define EXPOSE(state, skeleton)                                                          \
-  do {                                                                                   \
-    (state)->realtime_offset = (unsigned long long*)&(skeleton)->bss->realtime_offset;   \
-    (state)->without_threads = (unsigned long long*)&(skeleton)->bss->without_threads;   \
-    (state)->files_seen = (unsigned long long*)&(skeleton)->bss->files_seen;             \
-    (state)->items_lost = (unsigned long long*)&(skeleton)->bss->items_lost;             \
+#define EXPOSE(state, skeleton)                                                        \
+  do {                                                                                 \
+    (state)->realtime_offset = (unsigned long long*)&(skeleton)->bss->realtime_offset; \
+    (state)->without_threads = (unsigned long long*)&(skeleton)->bss->without_threads; \
+    (state)->files_seen = (unsigned long long*)&(skeleton)->bss->files_seen;           \
+    (state)->items_lost = (unsigned long long*)&(skeleton)->bss->items_lost;           \
   } while (0)
 
 /* The two skeletons of an object differ only in their names; entry is the program, ring its map. */
-#define LOADERS(name, entry, ring, state_type, expose)                                   \
+#define LOADERS(name, entry, ring, state_type, expose)                                      \
   static void name##_light_destroy_any(void* skeleton) { name##_light__destroy(skeleton); } \
-  static void name##_bpf_destroy_any(void* skeleton) { name##_bpf__destroy(skeleton); }  \
-                                                                                         \
-  static int name##_load_light(struct bpf_iterator_program* program, state_type* state) { \
-    struct name##_light* skeleton = name##_light__open();                                \
-    if (skeleton == NULL) {                                                              \
-      return -errno;                                                                     \
-    }                                                                                    \
-    int error = name##_light__load(skeleton);                                            \
-    if (error == 0) {                                                                    \
-      error = name##_light__attach(skeleton);                                            \
-    }                                                                                    \
-    if (error != 0) {                                                                    \
-      name##_light__destroy(skeleton);                                                   \
-      return error;                                                                      \
-    }                                                                                    \
-    program->link = skeleton->links.entry##_fd;                                          \
-    program->records = skeleton->maps.ring.map_fd;                                       \
-    program->skeleton = skeleton;                                                        \
-    program->destroy = name##_light_destroy_any;                                         \
-    expose(state, skeleton);                                                             \
-    return 0;                                                                            \
-  }                                                                                      \
-                                                                                         \
-  static int name##_load_full(struct bpf_iterator_program* program, state_type* state) { \
-    libbpf_set_print(quiet);                                                             \
-    struct name##_bpf* skeleton = name##_bpf__open();                                    \
-    if (skeleton == NULL) {                                                              \
-      return -errno;                                                                     \
-    }                                                                                    \
-    int error = name##_bpf__load(skeleton);                                              \
-    if (error == 0) {                                                                    \
-      error = name##_bpf__attach(skeleton);                                              \
-    }                                                                                    \
-    if (error != 0) {                                                                    \
-      name##_bpf__destroy(skeleton);                                                     \
-      return error;                                                                      \
-    }                                                                                    \
-    program->link = bpf_link__fd(skeleton->links.entry);                                 \
-    program->records = bpf_map__fd(skeleton->maps.ring);                                 \
-    program->skeleton = skeleton;                                                        \
-    program->destroy = name##_bpf_destroy_any;                                           \
-    expose(state, skeleton);                                                             \
-    return 0;                                                                            \
+  static void name##_bpf_destroy_any(void* skeleton) { name##_bpf__destroy(skeleton); }     \
+                                                                                            \
+  static int name##_load_light(struct bpf_iterator_program* program, state_type* state) {   \
+    struct name##_light* skeleton = name##_light__open();                                   \
+    if (skeleton == NULL) {                                                                 \
+      return -errno;                                                                        \
+    }                                                                                       \
+    int error = name##_light__load(skeleton);                                               \
+    if (error == 0) {                                                                       \
+      error = name##_light__attach(skeleton);                                               \
+    }                                                                                       \
+    if (error != 0) {                                                                       \
+      name##_light__destroy(skeleton);                                                      \
+      return error;                                                                         \
+    }                                                                                       \
+    program->link = skeleton->links.entry##_fd;                                             \
+    program->records = skeleton->maps.ring.map_fd;                                          \
+    program->skeleton = skeleton;                                                           \
+    program->destroy = name##_light_destroy_any;                                            \
+    expose(state, skeleton);                                                                \
+    return 0;                                                                               \
+  }                                                                                         \
+                                                                                            \
+  static int name##_load_full(struct bpf_iterator_program* program, state_type* state) {    \
+    libbpf_set_print(quiet);                                                                \
+    struct name##_bpf* skeleton = name##_bpf__open();                                       \
+    if (skeleton == NULL) {                                                                 \
+      return -errno;                                                                        \
+    }                                                                                       \
+    int error = name##_bpf__load(skeleton);                                                 \
+    if (error == 0) {                                                                       \
+      error = name##_bpf__attach(skeleton);                                                 \
+    }                                                                                       \
+    if (error != 0) {                                                                       \
+      name##_bpf__destroy(skeleton);                                                        \
+      return error;                                                                         \
+    }                                                                                       \
+    program->link = bpf_link__fd(skeleton->links.entry);                                    \
+    program->records = bpf_map__fd(skeleton->maps.ring);                                    \
+    program->skeleton = skeleton;                                                           \
+    program->destroy = name##_bpf_destroy_any;                                              \
+    expose(state, skeleton);                                                                \
+    return 0;                                                                               \
   }
 
 #define EXPOSE_NOTHING(state, skeleton) (void)(state)
@@ -81,10 +81,22 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 LOADERS(snapshot, walk, records, struct walk_state, EXPOSE)
 LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING)
 
-int load_walk(struct bpf_iterator_program* program, struct walk_state* state) {
-  return snapshot_load_light(program, state) == 0 ? 0 : snapshot_load_full(program, state);
+#define LOAD(name, program, state, loading)                \
+  do {                                                     \
+    if ((loading) != BPF_LOADING_FULL) {                   \
+      const int error = name##_load_light(program, state); \
+      if (error == 0 || (loading) == BPF_LOADING_LIGHT) {  \
+        return error;                                      \
+      }                                                    \
+    }                                                      \
+    return name##_load_full(program, state);               \
+  } while (0)
+
+int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
+              enum bpf_loading loading) {
+  LOAD(snapshot, program, state, loading);
 }
 
-int load_mappings(struct bpf_iterator_program* program) {
-  return mappings_load_light(program, NULL) == 0 ? 0 : mappings_load_full(program, NULL);
+int load_mappings(struct bpf_iterator_program* program, enum bpf_loading loading) {
+  LOAD(mappings, program, NULL, loading);
 }

@@ -22,12 +22,17 @@ struct walk_state {
   unsigned long long* items_lost;
 };
 
-/*
- * Each tries a light skeleton first, which needs 6.2, then libbpf.
- * 0 or a negative errno; then nothing is left loaded.
- */
-int load_walk(struct bpf_iterator_program* program, struct walk_state* state);
-int load_mappings(struct bpf_iterator_program* program);
+/** How a program is loaded. */
+enum bpf_loading {
+  BPF_LOADING_BEST,  /* light, else through libbpf */
+  BPF_LOADING_LIGHT, /* by the kernel alone and with direct reads: needs 6.2 */
+  BPF_LOADING_FULL,  /* through libbpf, since 5.10 (mappings: 5.12) */
+};
+
+/* 0 or a negative errno; then nothing is left loaded. */
+int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
+              enum bpf_loading loading);
+int load_mappings(struct bpf_iterator_program* program, enum bpf_loading loading);
 
 #ifdef __cplusplus
 }

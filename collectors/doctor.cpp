@@ -81,21 +81,69 @@ std::string hiding_option(const ProcRoot& proc) {
   return {};
 }
 
-Capability other_processes(const ProcRoot& proc) {
+/// How many of the processes refuse something, of those for which it makes sense.
+struct Refusals {
+  size_t tried = 0, refused = 0;
+  int one = 0;  ///< a process that refused
+  int error = 0;
+
+  /// error: 0 when process pid did not refuse.
+  void count(int pid, int number) {
+    tried++;
+    if (number != 0) {
+      refused++;
+      one = pid;
+      error = number;
+    }
+  }
+  [[nodiscard]] std::string text() const {
+    return fmt::format("{} of {} processes refuse, {} for one: {}", refused, tried, one,
+                       error_text(error));
+  }
+};
+
+/// Some of the processes, enough to tell.
+std::vector<int> sample(const ProcRoot& proc) {
+  constexpr size_t enough = 256;
+  Result<std::vector<int>> all = proc.numbers(".");
+  std::vector<int> pids;
+  const size_t step = all && all->size() > enough ? all->size() / enough : 1;
+  for (size_t i = 0; all && i < all->size(); i += step) {
+    pids.push_back((*all)[i]);
+  }
+  return pids;
+}
+
+constexpr const char* protected_anyway =
+    "nothing: these are protected, by a security module or because they have capabilities that "
+    "ipcscope has not";
+
+Capability other_processes(const ProcRoot& proc, uint64_t privileges) {
   Capability result = works("processes of other users");
   const std::string hiding = hiding_option(proc);
-  const bool visible = static_cast<bool>(proc.read(std::string("1/stat")));
-  const Result<void> listed = proc.list("1/fd", [](const char*) { return false; });
-  if (!visible && !hiding.empty()) {
+  if (!proc.read(std::string("1/stat")) && !hiding.empty()) {
     result.state = State::missing;
     result.reason = fmt::format("/proc is mounted with {}", hiding);
     result.lost = {"ls, show: every process of another user"};
     result.remedy = "run as root, or in the group that the mount option gid= names";
-  } else if (!listed) {
+    return result;
+  }
+  Refusals refusals;
+  for (const int pid : sample(proc)) {
+    const Result<void> listed =
+        proc.list(fmt::format("{}/fd", pid).c_str(), [](const char*) { return false; });
+    const int error = listed ? 0 : listed.error().code.value();
+    if (error == 0 || error == EACCES || error == EPERM) {
+      refusals.count(pid, error);
+    }
+  }
+  if (refusals.refused > 0) {
     result.state = State::partial;
-    result.reason = listed.error().text();
-    result.lost = {"ls, show: descriptors, mappings and system calls of other users' processes"};
-    result.remedy = "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
+    result.reason = refusals.text();
+    result.lost = {"ls, show: their descriptors, mappings and system calls, with the proc source"};
+    result.remedy = has(privileges, cap_sys_ptrace)
+                        ? protected_anyway
+                        : "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
   }
   return result;
 }
@@ -122,21 +170,34 @@ Capability memory_of_others(const ProcRoot& proc, uint64_t privileges) {
   const iovec local = {&byte, 1};
   // Nothing is mapped at 1, so EFAULT means that only the address was in the way.
   const iovec remote = {reinterpret_cast<void*>(1), 1};
-  ::process_vm_readv(1, &local, 1, &remote, 1, 0);
-  const int error = errno;
+  const auto attempt = [&](int pid) {
+    return ::process_vm_readv(pid, &local, 1, &remote, 1, 0) < 0 ? errno : 0;
+  };
   const int scope = setting(proc, "yama/ptrace_scope").value_or(0);
-  if (error == ENOSYS) {
+  if (attempt(::getpid()) == ENOSYS) {
     result.state = State::missing;
     result.reason = "not in this kernel";
     result.remedy = "a kernel with CONFIG_CROSS_MEMORY_ATTACH";
-  } else if (scope >= 3 || (scope > 0 && !has(privileges, cap_sys_ptrace))) {
+    return result;
+  }
+  if (scope >= 3 || (scope > 0 && !has(privileges, cap_sys_ptrace))) {
     result.state = State::missing;
     result.reason = fmt::format("kernel.yama.ptrace_scope is {}", scope);
     result.remedy = scope >= 3 ? "boot with kernel.yama.ptrace_scope below 3" : as_root;
-  } else if (error != EFAULT) {
+    return result;
+  }
+  Refusals refusals;
+  for (const int pid : sample(proc)) {
+    const int error = attempt(pid);
+    if (error != ESRCH) {  // a kernel thread, or gone
+      refusals.count(pid, error == EFAULT ? 0 : error);
+    }
+  }
+  if (refusals.refused > 0) {
     result.state = State::partial;
-    result.reason = fmt::format("of process 1: {}", error_text(error));
-    result.remedy = "run as root, or with CAP_SYS_PTRACE";
+    result.reason = refusals.text();
+    result.remedy = has(privileges, cap_sys_ptrace) ? protected_anyway
+                                                    : "run as root, or with CAP_SYS_PTRACE";
   } else {
     result.lost.clear();
   }
@@ -359,7 +420,7 @@ Capability lockdown() {
 std::vector<Capability> probe_capabilities(const ProcRoot& proc) {
   const uint64_t privileges = own_privileges(proc);
   return {
-      other_processes(proc),
+      other_processes(proc, privileges),
       proc_file(proc, "system calls", "self/syscall",
                 "ls, show: what a thread is blocked in, with the proc source",
                 "CONFIG_HAVE_ARCH_TRACEHOOK"),

@@ -21,6 +21,9 @@ struct Item {
   uint32_t events = 0;
 };
 
+/// How many steps ahead a loop asks for memory.
+constexpr size_t look_ahead = 8;
+
 /// One instance, and where its items are.
 struct Instance {
   ChannelIndex channel = no_index;
@@ -108,6 +111,7 @@ class Epolls final : public Mechanism {
   void take_item(const epoll_item_record& from);
   void end_run();
   void find_targets(const Snapshot& snapshot);
+  void prefetch(size_t item, const Snapshot& snapshot) const;
 
   DescribedFiles files_{Kind::epoll};
   IdentityMap by_file_;
@@ -191,11 +195,31 @@ void Epolls::find_targets(const Snapshot& snapshot) {
   if (channels_of_target_.empty()) {
     return;
   }
-  for (const Endpoint& endpoint : snapshot.endpoints) {
-    const uint32_t target = endpoint.file == 0 ? UINT32_MAX : targets_.find(endpoint.file);
-    if (target != UINT32_MAX && channels_of_target_[target] == no_index) {
-      channels_of_target_[target] = endpoint.channel;
+  const std::vector<Endpoint>& endpoints = snapshot.endpoints;
+  for (size_t i = 0; i < endpoints.size(); i++) {
+    if (i + look_ahead < endpoints.size()) {
+      targets_.prefetch(endpoints[i + look_ahead].file);
     }
+    const uint64_t file = endpoints[i].file;
+    const uint32_t target = file == 0 ? UINT32_MAX : targets_.find(file);
+    if (target != UINT32_MAX && channels_of_target_[target] == no_index) {
+      channels_of_target_[target] = endpoints[i].channel;
+    }
+  }
+}
+
+/// Begins to load what the items after this one need: hundreds of thousands of channels are far
+/// more than a cache holds, and the items refer to them in any order.
+void Epolls::prefetch(size_t item, const Snapshot& snapshot) const {
+  const auto channel_of = [&](size_t index) {
+    const uint32_t target = index < items_.size() ? items_[index].target : UINT32_MAX;
+    return target == UINT32_MAX ? no_index : channels_of_target_[target];
+  };
+  if (const ChannelIndex far = channel_of(item + 2 * look_ahead); far != no_index) {
+    __builtin_prefetch(&snapshot.channels[far].id);
+  }
+  if (const ChannelIndex near = channel_of(item + look_ahead); near != no_index) {
+    __builtin_prefetch(snapshot.channels[near].id.data());
   }
 }
 
@@ -216,6 +240,7 @@ void Epolls::finish(Assembly& assembly) {
     }
     json = "[";
     for (size_t i = instance.first; i < instance.first + instance.count; i++) {
+      prefetch(i, builder.snapshot());
       const Item& item = items_[i];
       if (item.events != events_of) {
         events_of = item.events;

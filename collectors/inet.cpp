@@ -219,9 +219,7 @@ void InetSockets::describe(const InetEnd& end, const InetEnd* peer,
   }
 }
 
-uint64_t queued(const InetEnd& end) {
-  return end.rx_bytes == UNKNOWN_U64 ? 0 : end.rx_bytes;
-}
+uint64_t queued(const InetEnd& end) { return end.rx_bytes == UNKNOWN_U64 ? 0 : end.rx_bytes; }
 
 void InetSockets::finish(Assembly& assembly) {
   std::vector<InetEnd>& ends = ends_.all();
@@ -229,8 +227,8 @@ void InetSockets::finish(Assembly& assembly) {
   connected.reserve(ends.size());
   for (uint32_t i = 0; i < ends.size(); i++) {
     if (!ends[i].remote.empty()) {
-      connected.emplace(
-          Connection{ends[i].local, ends[i].remote, ends[i].net_ns, ends[i].protocol}, i);
+      connected.emplace(Connection{ends[i].local, ends[i].remote, ends[i].net_ns, ends[i].protocol},
+                        i);
     }
   }
   for (uint32_t i = 0; i < ends.size(); i++) {
@@ -266,9 +264,10 @@ void InetSockets::finish(Assembly& assembly) {
     } else if (kind_of(first->protocol) == Kind::tcp) {
       // What is on its way in both directions: unread at one end, unacknowledged at the other.
       if (first->rx_bytes != UNKNOWN_U64) {
-        channel.depth_bytes = first->rx_bytes + (peer != nullptr ? queued(*peer) : 0) +
-                              (first->tx_bytes == UNKNOWN_U64 ? 0 : first->tx_bytes) +
-                              (peer != nullptr && peer->tx_bytes != UNKNOWN_U64 ? peer->tx_bytes : 0);
+        channel.depth_bytes =
+            first->rx_bytes + (peer != nullptr ? queued(*peer) : 0) +
+            (first->tx_bytes == UNKNOWN_U64 ? 0 : first->tx_bytes) +
+            (peer != nullptr && peer->tx_bytes != UNKNOWN_U64 ? peer->tx_bytes : 0);
       }
       const InetEnd& reader = peer != nullptr && queued(*peer) > queued(*first) ? *peer : *first;
       channel.capacity_bytes = known32(reader.rcvbuf);
@@ -289,7 +288,7 @@ constexpr record_kind records[] = {RECORD_INET};
 
 }  // namespace
 
-const MechanismEntry inet_mechanism = {
-    "inet", kinds, records, [] { return std::unique_ptr<Mechanism>(new InetSockets); }};
+const MechanismEntry inet_mechanism = {"inet", kinds, records,
+                                       [] { return std::unique_ptr<Mechanism>(new InetSockets); }};
 
 }  // namespace ipcscope

@@ -14,6 +14,7 @@
 #include "collectors/socket.h"
 #include "collectors/sysv.h"
 #include "collectors/timerfd.h"
+#include "collectors/waits.h"
 
 namespace ipcscope {
 
@@ -34,8 +35,9 @@ std::span<const MechanismEntry> mechanism_table() {
       inotify_mechanism,
       io_uring_mechanism,
       pty_mechanism,
-      // The last: it looks up what all the others have made.
+      // The last two: they look up what all the others have made.
       epoll_mechanism,
+      waits_mechanism,
   };
   return table;
 }

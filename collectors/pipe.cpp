@@ -97,7 +97,7 @@ constexpr record_kind records[] = {RECORD_PIPE};
 
 }  // namespace
 
-const MechanismEntry pipe_mechanism = {
-    "pipe", kinds, records, [] { return std::unique_ptr<Mechanism>(new Pipes); }};
+const MechanismEntry pipe_mechanism = {"pipe", kinds, records,
+                                       [] { return std::unique_ptr<Mechanism>(new Pipes); }};
 
 }  // namespace ipcscope

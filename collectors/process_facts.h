@@ -43,7 +43,7 @@ struct ProcessFacts {
   std::vector<std::pair<int, std::string>> parents;  ///< pid and comm, the parent first
   std::optional<SignalSet> shared_pending, blocked, ignored, caught;
   std::optional<uint64_t> queued_signals;  ///< of its user, which is what the limit is about
-  std::vector<ResourceLimit> limits;  ///< those that limit IPC
+  std::vector<ResourceLimit> limits;       ///< those that limit IPC
   std::vector<ThreadFacts> threads;
 };
 

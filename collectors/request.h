@@ -15,8 +15,8 @@ enum class SourceChoice : uint8_t { automatic, bpf, proc };
 /// What a command needs to know, so that nothing else is collected.
 struct Request {
   SourceChoice source = SourceChoice::automatic;
-  std::vector<pid_t> pids;         ///< only channels with an endpoint here, peers included; empty: all
-  std::bitset<kind_count> kinds;   ///< none set: all
+  std::vector<pid_t> pids;  ///< only channels with an endpoint here, peers included; empty: all
+  std::bitset<kind_count> kinds;  ///< none set: all
   [[nodiscard]] bool wants(Kind kind) const {
     return kinds.none() || kinds.test(static_cast<size_t>(kind));
   }

@@ -62,9 +62,18 @@ class Dispatch {
     } else if (fact.kind == RECORD_FD_COUNT) {
       assembly_.set_fd_count(reinterpret_cast<const fd_count_record&>(fact));
     }
+    if (is_own_business(fact)) {
+      return;
+    }
     for (Mechanism* mechanism : takers_[fact.kind]) {
       mechanism->take(fact, assembly_);
     }
+  }
+
+  /// What ipcscope itself has open beyond its standard files says nothing about the host.
+  [[nodiscard]] bool is_own_business(const record& fact) const {
+    return fact.pid == own_pid_ && fact.kind >= RECORD_FILE &&
+           reinterpret_cast<const file_record&>(fact).fd > STDERR_FILENO;
   }
 
   void finish() {
@@ -77,6 +86,7 @@ class Dispatch {
 
  private:
   Assembly& assembly_;
+  uint32_t own_pid_ = static_cast<uint32_t>(::getpid());
   std::vector<std::unique_ptr<Mechanism>> mechanisms_;
   std::array<std::vector<Mechanism*>, RECORD_KINDS> takers_;
 };
@@ -101,8 +111,9 @@ class Sources {
     if (request_.source == SourceChoice::bpf) {
       return Failure(opened.error());
     }
-    coverage.push_back({"bpf", Coverage::State::unavailable, 0, 0, 0, opened.error().text(),
-                        "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
+    coverage.push_back(
+        {"bpf", Coverage::State::unavailable, 0, 0, 0, opened.error().text(),
+         "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
     return {};
   }
 

@@ -8,9 +8,9 @@
 
 namespace ipcscope {
 
-/// One look at the host. Each part comes from the best source that request.source allows; what could
-/// not be seen is in the snapshot's coverage. Fails only when nothing could be collected, or when
-/// request.source asks for BPF and it cannot be had.
+/// One look at the host. Each part comes from the best source that request.source allows; what
+/// could not be seen is in the snapshot's coverage. Fails only when nothing could be collected, or
+/// when request.source asks for BPF and it cannot be had.
 Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc);
 
 }  // namespace ipcscope

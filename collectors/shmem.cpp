@@ -21,12 +21,17 @@ namespace {
 
 constexpr std::string_view shm_path = "/dev/shm/";
 
-/// One inode.
+/// One inode, in few bytes: there may be hundreds of thousands of memfds.
+struct Inode {
+  ChannelIndex channel = no_index;  ///< of a memfd, which needs nothing more
+  uint32_t object = no_index;       ///< index into objects_; no_index: a memfd, or to be ignored
+};
+
+/// One inode of which it is told later whether it is a channel, and by which name.
 struct Object {
   Kind kind = Kind::mmap;
-  bool ignored = false;
   bool anonymous = false;
-  ChannelIndex channel = no_index;  ///< none yet: whether it is a channel is told by its mappings
+  ChannelIndex channel = no_index;
   uint32_t device = 0;
   uint32_t uid = UNKNOWN_U32;
   uint32_t mode = UNKNOWN_U32;
@@ -40,12 +45,12 @@ struct Object {
 
 /// A descriptor of a file of which it is not known yet whether it is a channel.
 struct Opener {
-  uint32_t object = 0;
+  uint32_t object = 0;  ///< index into objects_
   Endpoint endpoint;
 };
 
 struct Mapping {
-  uint32_t object = 0;
+  uint32_t inode = 0;  ///< index into inodes_
   uint32_t pid = 0;
   uint32_t flags = 0;
   uint64_t start = 0, end = 0, offset = 0;
@@ -76,6 +81,18 @@ uint32_t mount_name_space(uint32_t pid, const Assembly& assembly) {
              : Assembly::foreign(assembly.process_at(process).mnt_ns, assembly.own_mnt_ns);
 }
 
+/// from: a file_record or a mapping_record.
+template <typename T>
+Object make_object(const shmem_facts& facts, const T& from) {
+  Object object;
+  object.facts = facts;
+  object.inode = from.inode;
+  object.device = from.device;
+  object.mode = from.mode;
+  object.uid = from.uid;
+  return object;
+}
+
 std::string seals_json(uint32_t seals) {
   static constexpr std::pair<uint32_t, const char*> names[] = {
       {F_SEAL_SEAL, "\"seal\""},   {F_SEAL_SHRINK, "\"shrink\""}, {F_SEAL_GROW, "\"grow\""},
@@ -100,8 +117,9 @@ class SharedMemory final : public Mechanism {
  private:
   void take_file(const shmem_record& file, Assembly& assembly);
   void take_mapping(const mapping_record& mapping, Assembly& assembly);
-  uint32_t add_object(ShmemType type, const shmem_facts& facts, uint64_t inode, uint32_t device,
-                      uint32_t mode, uint32_t uid);
+  template <typename Path>
+  Inode add_inode(Object object, Path path, uint32_t pid, Assembly& assembly);
+  [[nodiscard]] ChannelIndex channel_of(const Inode& inode) const;
   void make_memfd(Object& object, std::string_view path, Assembly& assembly);
   void make_posix(Object& object, const ShmEntry* entry, Assembly& assembly);
   void make_mmap(Object& object, std::span<const Mapping> mappings, Assembly& assembly);
@@ -109,7 +127,7 @@ class SharedMemory final : public Mechanism {
   [[nodiscard]] uint64_t resident(const Object& object, const Assembly& assembly) const;
   std::string unique(std::string id, uint32_t name_space);
 
-  void attach(Object& object, std::span<const Mapping> mappings, Assembly& assembly);
+  static void attach(ChannelIndex channel, std::span<const Mapping> mappings, Assembly& assembly);
   void add_openers(Assembly& assembly);
   void open_directories(Assembly& assembly);
   void make_posix_objects(Assembly& assembly);
@@ -117,6 +135,7 @@ class SharedMemory final : public Mechanism {
                           Assembly& assembly);
 
   IdentityMap by_identity_;
+  std::vector<Inode> inodes_;
   std::vector<Object> objects_;
   std::vector<Mapping> mappings_;
   std::vector<Opener> openers_;
@@ -136,19 +155,35 @@ std::string SharedMemory::unique(std::string id, uint32_t name_space) {
   return longer;
 }
 
-uint32_t SharedMemory::add_object(ShmemType type, const shmem_facts& facts, uint64_t inode,
-                                  uint32_t device, uint32_t mode, uint32_t uid) {
-  Object& object = objects_.emplace_back();
-  object.ignored = type == ShmemType::none || type == ShmemType::sysv;
-  object.anonymous = type == ShmemType::anonymous;
-  object.kind = type == ShmemType::memfd ? Kind::memfd : Kind::mmap;
-  object.inode = inode;
-  object.device = device;
-  object.mode = mode;
-  object.uid = uid;
-  object.facts = facts;
-  object.unlinked = facts.links == 0;
-  return static_cast<uint32_t>(objects_.size() - 1);
+/// path tells the path of the file, at some cost, where its name in the record is not enough.
+template <typename Path>
+Inode SharedMemory::add_inode(Object object, Path path, uint32_t pid, Assembly& assembly) {
+  const ShmemType type = shmem_type(object.facts, object.mode);
+  switch (type) {
+    case ShmemType::none:
+    case ShmemType::sysv:
+      return {};
+    case ShmemType::memfd: {
+      object.kind = Kind::memfd;
+      const bool cut = object.facts.name_length >= SHMEM_NAME_MAX;
+      make_memfd(object, cut ? path() : std::string(), assembly);
+      return {object.channel, no_index};
+    }
+    default:
+      object.anonymous = type == ShmemType::anonymous;
+      object.unlinked = object.facts.links == 0;
+      if (type == ShmemType::tmpfs) {
+        // Its channel is made when the directories are known.
+        object.path = path();
+        object.name_space = mount_name_space(pid, assembly);
+      }
+      objects_.push_back(std::move(object));
+      return {no_index, static_cast<uint32_t>(objects_.size() - 1)};
+  }
+}
+
+ChannelIndex SharedMemory::channel_of(const Inode& inode) const {
+  return inode.object == no_index ? inode.channel : objects_[inode.object].channel;
 }
 
 uint64_t SharedMemory::resident(const Object& object, const Assembly& assembly) const {
@@ -260,49 +295,38 @@ void SharedMemory::take_file(const shmem_record& record, Assembly& assembly) {
   bool is_new = false;
   uint32_t& index = by_identity_.slot(file.object, is_new);
   if (is_new) {
-    const ShmemType type = shmem_type(record.facts, file.mode);
-    index = add_object(type, record.facts, file.inode, file.device, file.mode, file.uid);
-    if (type == ShmemType::memfd) {
-      const bool cut = record.facts.name_length >= SHMEM_NAME_MAX;
-      make_memfd(objects_[index], cut ? assembly.path(file) : std::string(), assembly);
-    } else if (type == ShmemType::tmpfs) {
-      // Its channel is made when the directories are known.
-      objects_[index].path = assembly.path(file);
-      objects_[index].name_space = mount_name_space(file.head.pid, assembly);
-    }
+    index = static_cast<uint32_t>(inodes_.size());
+    inodes_.push_back(add_inode(
+        make_object(record.facts, file), [&] { return assembly.path(file); }, file.head.pid,
+        assembly));
   }
-  const Object& object = objects_[index];
-  if (object.channel != no_index) {
-    assembly.add_endpoint(object.channel, file, Role::opener, opened_for(file.flags));
-  } else if (!object.ignored) {
+  const Inode& inode = inodes_[index];
+  if (inode.channel != no_index) {
+    assembly.add_endpoint(inode.channel, file, Role::opener, opened_for(file.flags));
+  } else if (inode.object != no_index) {
     Endpoint endpoint;
     endpoint.process = assembly.process(file.head.pid);
     endpoint.fd = file.fd;
     endpoint.access = opened_for(file.flags);
     endpoint.file = file.file;
-    openers_.push_back({index, endpoint});
+    openers_.push_back({inode.object, endpoint});
   }
 }
 
 void SharedMemory::take_mapping(const mapping_record& mapping, Assembly& assembly) {
   bool is_new = false;
   uint32_t& index = by_identity_.slot(mapping.object, is_new);
-  const auto path = [&] {
-    return mapping_path(assembly.proc, mapping.head.pid, mapping.start, mapping.end);
-  };
   if (is_new) {
-    const ShmemType type = shmem_type(mapping.facts, mapping.mode);
-    index =
-        add_object(type, mapping.facts, mapping.inode, mapping.device, mapping.mode, mapping.uid);
-    if (type == ShmemType::memfd) {
-      const bool cut = mapping.facts.name_length >= SHMEM_NAME_MAX;
-      make_memfd(objects_[index], cut ? path() : std::string(), assembly);
-    } else if (type == ShmemType::tmpfs) {
-      objects_[index].path = path();
-      objects_[index].name_space = mount_name_space(mapping.head.pid, assembly);
-    }
+    const auto path = [&] {
+      return mapping_path(assembly.proc, mapping.head.pid, mapping.start, mapping.end);
+    };
+    index = static_cast<uint32_t>(inodes_.size());
+    inodes_.push_back(
+        add_inode(make_object(mapping.facts, mapping), path, mapping.head.pid, assembly));
   }
-  if (!objects_[index].ignored && (mapping.flags & MAPPING_SHARED) != 0) {
+  const Inode& inode = inodes_[index];
+  if ((inode.channel != no_index || inode.object != no_index) &&
+      (mapping.flags & MAPPING_SHARED) != 0) {
     mappings_.push_back(
         {index, mapping.head.pid, mapping.flags, mapping.start, mapping.end, mapping.offset});
   }
@@ -377,11 +401,12 @@ void SharedMemory::make_mmap(Object& object, std::span<const Mapping> mappings,
 }
 
 /// One endpoint for a process, however many pieces of the object it maps.
-void SharedMemory::attach(Object& object, std::span<const Mapping> mappings, Assembly& assembly) {
+void SharedMemory::attach(ChannelIndex channel, std::span<const Mapping> mappings,
+                          Assembly& assembly) {
   for (size_t i = 0; i < mappings.size();) {
     const uint32_t pid = mappings[i].pid;
     Endpoint endpoint;
-    endpoint.channel = object.channel;
+    endpoint.channel = channel;
     endpoint.process = assembly.process(pid);
     endpoint.role = Role::attached;
     for (; i < mappings.size() && mappings[i].pid == pid; i++) {
@@ -451,15 +476,18 @@ void SharedMemory::make_posix_objects(Assembly& assembly) {
         }
         continue;
       }
-      shmem_facts facts{};
-      facts.bytes = entry.bytes;
-      facts.pages = entry.resident_bytes / assembly.page_size;
-      facts.links = 1;
-      facts.seals = UNKNOWN_U32;
-      const uint32_t index =
-          add_object(ShmemType::tmpfs, facts, entry.inode, directory.device, entry.mode, entry.uid);
-      objects_[index].name_space = directory.name_space;
-      make_posix(objects_[index], &entry, assembly);
+      Object object;
+      object.facts.bytes = entry.bytes;
+      object.facts.pages = entry.resident_bytes / assembly.page_size;
+      object.facts.links = 1;
+      object.facts.seals = UNKNOWN_U32;
+      object.inode = entry.inode;
+      object.device = directory.device;
+      object.mode = entry.mode;
+      object.uid = entry.uid;
+      object.name_space = directory.name_space;
+      make_posix(object, &entry, assembly);
+      objects_.push_back(std::move(object));
     }
   }
   for (const auto& [identity, index] : candidates) {
@@ -512,22 +540,25 @@ void SharedMemory::finish(Assembly& assembly) {
     make_posix_objects(assembly);
   }
   std::stable_sort(mappings_.begin(), mappings_.end(), [](const Mapping& a, const Mapping& b) {
-    return a.object != b.object ? a.object < b.object : a.pid < b.pid;
+    return a.inode != b.inode ? a.inode < b.inode : a.pid < b.pid;
   });
   std::vector<std::span<const Mapping>> by_object(objects_.size());
   for (auto rest = std::span<const Mapping>(mappings_); !rest.empty();) {
     const auto end = std::find_if(rest.begin(), rest.end(), [&](const Mapping& mapping) {
-      return mapping.object != rest.front().object;
+      return mapping.inode != rest.front().inode;
     });
     const auto mappings = rest.first(static_cast<size_t>(end - rest.begin()));
     rest = rest.subspan(mappings.size());
-    Object& object = objects_[mappings.front().object];
-    by_object[mappings.front().object] = mappings;
-    if (object.channel == no_index) {
-      make_mmap(object, mappings, assembly);
+    const Inode& inode = inodes_[mappings.front().inode];
+    if (inode.object != no_index) {
+      Object& object = objects_[inode.object];
+      by_object[inode.object] = mappings;
+      if (object.channel == no_index) {
+        make_mmap(object, mappings, assembly);
+      }
     }
-    if (object.channel != no_index) {
-      attach(object, mappings, assembly);
+    if (const ChannelIndex channel = channel_of(inode); channel != no_index) {
+      attach(channel, mappings, assembly);
     }
   }
   add_openers(assembly);

@@ -17,10 +17,10 @@ namespace {
 std::string netlink_protocol(uint16_t protocol) {
   // include/uapi/linux/netlink.h
   static constexpr const char* names[] = {
-      "route",  "unused",    "usersock",       "firewall",  "sock_diag", "nflog",
-      "xfrm",   "selinux",   "iscsi",          "audit",     "fib_lookup", "connector",
-      "netfilter", "ip6_fw", "dnrtmsg",        "kobject_uevent", "generic", "dm",
-      "scsitransport", "ecryptfs", "rdma",     "crypto",    "smc"};
+      "route",         "unused",   "usersock", "firewall",       "sock_diag",  "nflog",
+      "xfrm",          "selinux",  "iscsi",    "audit",          "fib_lookup", "connector",
+      "netfilter",     "ip6_fw",   "dnrtmsg",  "kobject_uevent", "generic",    "dm",
+      "scsitransport", "ecryptfs", "rdma",     "crypto",         "smc"};
   return protocol < std::size(names) ? names[protocol] : fmt::format("{}", protocol);
 }
 

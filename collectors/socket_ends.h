@@ -9,8 +9,8 @@
 
 namespace ipcscope {
 
-/// The sockets of one family while they are being collected: each once, whoever has it open, and all
-/// descriptors on it. They become channels when both ends are known.
+/// The sockets of one family while they are being collected: each once, whoever has it open, and
+/// all descriptors on it. They become channels when both ends are known.
 template <typename End>
 class SocketEnds {
  public:

@@ -124,9 +124,9 @@ ChannelIndex UnixSockets::add_channel(const UnixEnd& end, std::string_view name,
 void describe(SnapshotBuilder& builder, const UnixEnd& end, const UnixEnd* peer) {
   const ChannelIndex index = end.channel;
   const bool listening = end.state == state_listen;
-  const char* state = listening                          ? "listening"
-                      : peer != nullptr                  ? "connected"
-                      : end.peer != 0 && !end.peer_inode ? "connecting"
+  const char* state = listening                                         ? "listening"
+                      : peer != nullptr                                 ? "connected"
+                      : end.peer != 0 && !end.peer_inode                ? "connecting"
                       : end.state == state_established || end.peer != 0 ? "connected"
                                                                         : "unconnected";
   builder.text(index, "type", type_name(end.type));
@@ -265,7 +265,7 @@ constexpr record_kind records[] = {RECORD_UNIX};
 
 }  // namespace
 
-const MechanismEntry unix_mechanism = {
-    "unix", kinds, records, [] { return std::unique_ptr<Mechanism>(new UnixSockets); }};
+const MechanismEntry unix_mechanism = {"unix", kinds, records,
+                                       [] { return std::unique_ptr<Mechanism>(new UnixSockets); }};
 
 }  // namespace ipcscope

@@ -13,11 +13,11 @@ template <typename T>
 class Maybe {
  public:
   constexpr Maybe() = default;
-  constexpr Maybe(T value) : value_(value) {}  // NOLINT(google-explicit-constructor)
+  constexpr Maybe(T value) : value_(value) {}     // NOLINT(google-explicit-constructor)
   constexpr Maybe(std::nullopt_t /*unknown*/) {}  // NOLINT(google-explicit-constructor)
   template <typename U>
-    requires(sizeof(U) <= sizeof(T))
-  constexpr Maybe(std::optional<U> value)  // NOLINT(google-explicit-constructor)
+  requires(sizeof(U) <= sizeof(T)) constexpr Maybe(
+      std::optional<U> value)  // NOLINT(google-explicit-constructor)
       : value_(value ? T{*value} : unknown) {}
   constexpr operator std::optional<T>() const {  // NOLINT(google-explicit-constructor)
     return has_value() ? std::optional<T>(value_) : std::nullopt;

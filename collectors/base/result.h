@@ -34,8 +34,6 @@ inline Failure system_failure(std::string context, int number = errno) {
 }
 
 /// A failure that no errno describes.
-inline Failure failure(std::string context) {
-  return Failure(Error{{}, std::move(context)});
-}
+inline Failure failure(std::string context) { return Failure(Error{{}, std::move(context)}); }
 
 }  // namespace ipcscope

@@ -10,16 +10,14 @@ namespace ipcscope {
 namespace {
 
 constexpr std::array<std::string_view, kind_count> kind_names = {
-    "pipe",  "fifo",   "unix",     "tcp",      "udp",     "netlink",  "packet", "raw",
-    "vsock", "shm",    "sem",      "msg",      "posixshm", "posixsem", "mq",     "memfd",
-    "mmap",  "futex",  "flock",    "fcntl",    "ofd",     "lease",    "eventfd", "epoll",
+    "pipe",     "fifo",    "unix",  "tcp",     "udp",      "netlink",  "packet",  "raw",
+    "vsock",    "shm",     "sem",   "msg",     "posixshm", "posixsem", "mq",      "memfd",
+    "mmap",     "futex",   "flock", "fcntl",   "ofd",      "lease",    "eventfd", "epoll",
     "signalfd", "timerfd", "pidfd", "inotify", "io_uring", "pty",
 };
 static_assert(!kind_names.back().empty());
 
-std::string_view bounded(const char (&comm)[16]) {
-  return {comm, ::strnlen(comm, sizeof comm)};
-}
+std::string_view bounded(const char (&comm)[16]) { return {comm, ::strnlen(comm, sizeof comm)}; }
 
 template <typename T>
 std::span<const T> part(const std::vector<T>& all, uint32_t first, uint32_t count) {
@@ -28,9 +26,7 @@ std::span<const T> part(const std::vector<T>& all, uint32_t first, uint32_t coun
 
 }  // namespace
 
-std::string_view kind_name(Kind kind) {
-  return kind_names[static_cast<size_t>(kind)];
-}
+std::string_view kind_name(Kind kind) { return kind_names[static_cast<size_t>(kind)]; }
 
 std::optional<Kind> kind_from_name(std::string_view name) {
   const auto* const found = std::find(kind_names.begin(), kind_names.end(), name);
@@ -42,7 +38,8 @@ std::optional<Kind> kind_from_name(std::string_view name) {
 
 std::string_view role_name(Role role) {
   static constexpr std::array<std::string_view, 10> names = {
-      "reader", "writer", "peer", "listener", "attached", "owner", "waiter", "opener", "master", "slave",
+      "reader", "writer", "peer",   "listener", "attached",
+      "owner",  "waiter", "opener", "master",   "slave",
   };
   return names[static_cast<size_t>(role)];
 }

@@ -97,10 +97,10 @@ struct Channel {
   std::string_view id;    ///< "pipe:4455"; raw bytes, to be escaped when printed
   std::string_view name;  ///< path or name; empty when it has none; raw bytes
   Kind kind = Kind::pipe;
-  uint32_t name_space = 0;                ///< inode number of its namespace, 0 when it is our own
-  Maybe<uint32_t> uid;                    ///< owner
-  Maybe<uint16_t> permissions;            ///< permission bits
-  Maybe<uint64_t> depth_bytes;            ///< what is queued
+  uint32_t name_space = 0;      ///< inode number of its namespace, 0 when it is our own
+  Maybe<uint32_t> uid;          ///< owner
+  Maybe<uint16_t> permissions;  ///< permission bits
+  Maybe<uint64_t> depth_bytes;  ///< what is queued
   Maybe<uint64_t> depth_messages;
   Maybe<uint64_t> capacity_bytes;  ///< how much can be queued
   Maybe<uint64_t> capacity_messages;
@@ -131,7 +131,7 @@ struct Process {
   uint32_t pid_ns = 0, ipc_ns = 0, net_ns = 0, mnt_ns = 0;  ///< inode numbers; 0 unknown
   uint32_t first_thread = 0, thread_count = 0;              ///< into Snapshot::threads
   std::optional<uint32_t> fd_count;  ///< open descriptors; nothing when they could not be seen
-  char comm[16] = {};  ///< raw bytes, NUL-terminated unless all 16 are used
+  char comm[16] = {};                ///< raw bytes, NUL-terminated unless all 16 are used
   [[nodiscard]] std::string_view command() const;
 };
 
@@ -139,29 +139,29 @@ struct Thread {
   ProcessIndex process = no_index;
   int32_t tid = 0;
   int32_t ns_tid = 0;
-  char state = '?';         ///< the letter of /proc/PID/stat
-  int64_t syscall = -1;     ///< number of the system call that it is in; -1 none; -2 unknown
-  uint64_t args[6] = {};    ///< valid when syscall >= 0
-  uint64_t stack = 0;       ///< user stack pointer
+  char state = '?';       ///< the letter of /proc/PID/stat
+  int64_t syscall = -1;   ///< number of the system call that it is in; -1 none; -2 unknown
+  uint64_t args[6] = {};  ///< valid when syscall >= 0
+  uint64_t stack = 0;     ///< user stack pointer
   uint64_t instruction = 0;
-  std::optional<uint64_t> blocked_ns;   ///< off the CPU for at least this long
-  std::optional<uint64_t> last_run_ns;  ///< began its last run this long ago
-  std::optional<uint64_t> switches;     ///< context switches so far
+  std::optional<uint64_t> blocked_ns;       ///< off the CPU for at least this long
+  std::optional<uint64_t> last_run_ns;      ///< began its last run this long ago
+  std::optional<uint64_t> switches;         ///< context switches so far
   uint32_t first_wait = 0, wait_count = 0;  ///< into Snapshot::waits
-  int32_t tracer = 0;  ///< pid of its ptracer, 0 when none
+  int32_t tracer = 0;                       ///< pid of its ptracer, 0 when none
   char comm[16] = {};
   [[nodiscard]] std::string_view command() const;
 };
 
-/// One thread blocked in one operation on one channel. A poll on n channels is n waits with the same
-/// thread, all alternatives of each other.
+/// One thread blocked in one operation on one channel. A poll on n channels is n waits with the
+/// same thread, all alternatives of each other.
 struct Wait {
   ThreadIndex thread = no_index;
-  ChannelIndex channel = no_index;  ///< no_index: a child, a timer, a signal ... or not resolved
-  const char* operation = "";       ///< "read", "futex_wait", ...
+  ChannelIndex channel = no_index;     ///< no_index: a child, a timer, a signal ... or not resolved
+  const char* operation = "";          ///< "read", "futex_wait", ...
   std::optional<uint64_t> timeout_ns;  ///< given by the caller; nothing when it waits for ever
-  uint32_t inode = 0;               ///< of a socket: the end it waits at
-  int32_t target = 0;               ///< pid or tid it waits for, where the operation has one
+  uint32_t inode = 0;                  ///< of a socket: the end it waits at
+  int32_t target = 0;                  ///< pid or tid it waits for, where the operation has one
 };
 
 /// What a source could and could not read.
@@ -183,12 +183,12 @@ struct Snapshot {
   int64_t time_ns = 0;  ///< CLOCK_REALTIME
   int64_t boot_ns = 0;  ///< CLOCK_BOOTTIME
   std::vector<Coverage> coverage;
-  std::vector<Process> processes;     ///< by pid
-  std::vector<Thread> threads;        ///< by process, the group leader first
-  std::vector<Channel> channels;      ///< by kind
-  std::vector<Endpoint> endpoints;    ///< by channel
-  std::vector<Attribute> attributes;  ///< each channel's together, in their documented order
-  std::vector<Wait> waits;            ///< by thread
+  std::vector<Process> processes;       ///< by pid
+  std::vector<Thread> threads;          ///< by process, the group leader first
+  std::vector<Channel> channels;        ///< by kind
+  std::vector<Endpoint> endpoints;      ///< by channel
+  std::vector<Attribute> attributes;    ///< each channel's together, in their documented order
+  std::vector<Wait> waits;              ///< by thread
   std::vector<uint32_t> channel_waits;  ///< indexes into waits, by channel
   Arena arena;
 

@@ -3,6 +3,7 @@
 #include <sys/socket.h>
 
 #include "collectors/base/parse.h"
+#include "collectors/mq_directory.h"
 #include "collectors/proc/fdinfo.h"
 #include "collectors/proc/locks.h"
 #include "collectors/proc/maps.h"
@@ -10,6 +11,8 @@
 #include "collectors/proc/net_tables.h"
 #include "collectors/proc/sock_diag.h"
 #include "collectors/proc/task_files.h"
+#include "collectors/shm_directory.h"
+#include "collectors/sysv_tables.h"
 #include "tests/fuzz/driver.h"
 
 namespace ipcscope::fuzz {
@@ -34,6 +37,33 @@ void touch(std::string_view part) {
 }
 
 using namespace std::string_view_literals;
+
+constexpr std::string_view sysv_lines =
+    "headings\n"
+    "  19088743          7  1600                  8192   100   101      2  1000  1001  1002  1003"
+    " 1700000001          0 1700000000                  4096                     0\n";
+
+/// What a child in another IPC namespace sends.
+std::string_view encoded_tables() {
+  static const std::string bytes = [] {
+    SysvTables tables;
+    tables.shm = sysv_lines;
+    tables.semaphores[3] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
+    tables.queue_limit[5] = 16384;
+    return encode_tables(tables) + encode_tables(tables);
+  }();
+  return bytes;
+}
+
+std::string_view encoded_queues() {
+  static const std::string bytes = [] {
+    QueueList list;
+    list.queues.push_back({{}, "name"});
+    list.queues.push_back({{}, ""});
+    return encode_queues(list);
+  }();
+  return bytes;
+}
 
 constexpr std::string_view tcp_line =
     "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000002 00:00000000 00000000  1000        0 "
@@ -220,6 +250,30 @@ std::span<const Target> targets() {
          });
        },
        {netlink_datagram}},
+      {"sysv",
+       [](std::string_view text) {
+         (void)parse_shm(text);
+         (void)parse_sem(text);
+         (void)parse_msg(text);
+         while (decode_tables(text)) {
+         }
+       },
+       {sysv_lines, encoded_tables()}},
+      {"mqueue",
+       [](std::string_view text) {
+         mq_record facts{};
+         (void)parse_queue_file(text, facts);
+         while (decode_queues(text)) {
+         }
+       },
+       {"QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n", encoded_queues()}},
+      {"shm_mount",
+       [](std::string_view text) {
+         if (const auto mount = find_mount(text, "/dev/shm")) {
+           touch(mount->type);
+         }
+       },
+       {"23 22 0:27 / /dev/shm rw shared:2 - tmpfs tmpfs rw\n25 1 254:0 / / rw - ext4 x rw\n"}},
   };
   return table;
 }

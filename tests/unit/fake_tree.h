@@ -11,9 +11,9 @@
 /// A directory with files of a test's choice, gone at its end.
 class FakeTree {
  public:
-  FakeTree() {
-    char pattern[] = "/tmp/ipcscope-test-XXXXXX";
-    root_ = ::mkdtemp(pattern);
+  explicit FakeTree(const std::string& parent = "/tmp") {
+    std::string pattern = parent + "/ipcscope-test-XXXXXX";
+    root_ = ::mkdtemp(pattern.data());
   }
   FakeTree(const FakeTree&) = delete;
   FakeTree& operator=(const FakeTree&) = delete;

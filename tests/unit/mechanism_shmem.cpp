@@ -125,7 +125,7 @@ TEST_CASE("POSIX objects are found in /dev/shm", "[shmem][host]") {
   test.tree.file(shm + "sem.s", std::string("\5\0\0\0\2\0\0\0", 8) + std::string(24, '\0'));
   const auto status_of = [&](const std::string& name) {
     struct stat status {};
-    REQUIRE(::stat((test.tree.path() / (shm + name)).c_str(), &status) == 0);
+    REQUIRE(::stat((test.tree.path() + "/" + shm + name).c_str(), &status) == 0);
     return status;
   };
   const uint32_t device = record_device(status_of("used").st_dev);

@@ -6,44 +6,17 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
+#include "bpf/shmem.h"
 #include "collectors/mechanism.h"
+#include "tests/unit/fake_tree.h"
 
 namespace ipcscope {
-
-/// A directory below parent that is removed with everything in it.
-class FakeTree {
- public:
-  explicit FakeTree(const std::string& parent = "/tmp") {
-    std::string name = parent + "/ipcscope-test-XXXXXX";
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  FakeTree(const FakeTree&) = delete;
-  FakeTree& operator=(const FakeTree&) = delete;
-  ~FakeTree() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  void file(const std::string& name, const std::string& text) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::ofstream(path_ / name, std::ios::binary) << text;
-  }
-  void link(const std::string& name, const std::string& target) const {
-    std::filesystem::create_directories((path_ / name).parent_path());
-    std::filesystem::create_symlink(target, path_ / name);
-  }
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 template <typename T>
 T make_test_record(record_kind kind, uint32_t pid) {

@@ -134,6 +134,20 @@ TEST_CASE("System V objects of namespaces that cannot be entered are told", "[sy
   CHECK_FALSE(coverage.hint.empty());
 }
 
+TEST_CASE("two objects of one segment are one while there are attachments to spare", "[sysv]") {
+  MechanismTest test(sysv_mechanism);
+  add_tables(test.tree);
+  test.process(100);
+  test.process(201, 4026539998);
+  test.process(202, 4026539997);
+  test.take(segment(100, 0xa, 7, "SYSV01234567"));
+  test.take(segment(201, 0xb, 7, "SYSV01234567"));  // the /proc source does not see that it moved
+  test.take(segment(202, 0xc, 7, "SYSV01234567"));  // a third one cannot be it
+  test.finish();
+  CHECK(test.endpoints("shm:7") == "100:attached:-1 201:attached:-1");
+  CHECK(test.endpoints("shm:7@4026539997") == "202:attached:-1");
+}
+
 TEST_CASE("a kernel without System V IPC is told", "[sysv]") {
   MechanismTest test(sysv_mechanism);
   test.finish();

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#define CATCH_CONFIG_RUNNER
+#include "tests/live/main.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+
+namespace ipcscope::live {
+
+namespace {
+
+Choice chosen;
+bool was_impossible = false;
+
+int run_tests(int argc, char** argv) {
+  Catch::Session session;
+  using namespace Catch::clara;
+  session.cli(session.cli() | Opt(chosen.fixture, "name")["--fixture"]("the fixture of the test") |
+              Opt(chosen.source, "bpf|proc")["--source"]("the source of the test"));
+  if (const int error = session.applyCommandLine(argc, argv); error != 0) {
+    return error;
+  }
+  // A command that ends early must not take the tests with it.
+  ::signal(SIGPIPE, SIG_IGN);
+  const bool lists = session.configData().listTestNamesOnly || session.configData().listTests;
+  if (!lists && ::geteuid() != 0) {
+    tell_impossible("the live tests need root");
+    return 77;
+  }
+  const int failed = session.run();
+  return failed == 0 && was_impossible ? 77 : failed;
+}
+
+}  // namespace
+
+const Choice& choice() { return chosen; }
+
+void tell_impossible(const std::string& reason) {
+  was_impossible = true;
+  fmt::print("NOT POSSIBLE HERE: {}\n", reason);
+}
+
+}  // namespace ipcscope::live
+
+int main(int argc, char** argv) { return ipcscope::live::run_tests(argc, argv); }

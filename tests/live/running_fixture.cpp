@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/live/running_fixture.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <stdexcept>
+
+namespace ipcscope::live {
+
+namespace {
+
+constexpr int exit_impossible = 77;
+
+/// Huge pages have to be set aside by the administrator; a test does not change such settings.
+constexpr Impossible impossible[] = {
+    {"shm-huge", "huge pages (vm.nr_hugepages)"},
+    {"memfd-huge", "huge pages (vm.nr_hugepages)"},
+};
+
+std::vector<std::string> command_of(const std::string& name,
+                                    const std::vector<std::string>& settings) {
+  std::vector<std::string> command = {IPCSCOPE_FIXTURE_PROGRAM, name};
+  command.insert(command.end(), settings.begin(), settings.end());
+  return command;
+}
+
+}  // namespace
+
+RunningFixture::RunningFixture(const std::string& name, const std::vector<std::string>& settings)
+    : name_(name), program_(command_of(name, settings)) {
+  const std::string line = program_.read_line(Seconds(30));
+  if (!line.empty()) {
+    truth_ = parse(line);
+    return;
+  }
+  program_.read_all(Seconds(1));
+  const std::optional<int> status = program_.wait(Seconds(1));
+  if (status == exit_impossible) {
+    reason_ = program_.errors().empty() ? "no reason given" : program_.errors();
+    return;
+  }
+  throw std::runtime_error(
+      fmt::format("fixture {} {}: {}", name,
+                  status ? fmt::format("ended with status {}", *status) : "is not ready after 30 s",
+                  program_.errors()));
+}
+
+RunningFixture::~RunningFixture() { stop(); }
+
+std::vector<int> RunningFixture::pids() const {
+  std::vector<int> pids;
+  for (const Json& pid : member(truth_, "pids").GetArray()) {
+    pids.push_back(pid.GetInt());
+  }
+  return pids;
+}
+
+std::string RunningFixture::stop() {
+  program_.close_input();
+  const std::optional<int> status = program_.wait(Seconds(10));
+  program_.end();
+  if (!status) {
+    return fmt::format("fixture {} did not end when its input did", name_);
+  }
+  if (*status != 0 && is_possible()) {
+    program_.read_all(Seconds(1));
+    return fmt::format("fixture {} ended with status {}: {}", name_, *status, program_.errors());
+  }
+  return {};
+}
+
+std::vector<std::string> fixture_names() {
+  const Document table = parse(run({IPCSCOPE_FIXTURE_PROGRAM, "--list", "--json"}).output);
+  std::vector<std::string> names;
+  for (const Json& fixture : member(table, "fixtures").GetArray()) {
+    const std::string_view name = text_of(member(fixture, "name"));
+    if (name != "crowd") {
+      names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
+std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) {
+  for (const Impossible& each : impossible) {
+    if (fixture == each.fixture) {
+      return each;
+    }
+  }
+  return std::nullopt;
+}
+
+bool in_ci() {
+  const char* value = std::getenv("CI");
+  return value != nullptr && std::string_view(value) == "true";
+}
+
+}  // namespace ipcscope::live

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/live/json.h"
+#include "tests/live/program.h"
+
+namespace ipcscope::live {
+
+/// A fixture in the state that its truth tells, until this object ends.
+class RunningFixture {
+ public:
+  /// Throws when the fixture fails. Where it is not possible here, is_possible() is false.
+  explicit RunningFixture(const std::string& name, const std::vector<std::string>& settings = {});
+  ~RunningFixture();
+  RunningFixture(RunningFixture&&) = delete;
+
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] bool is_possible() const { return reason_.empty(); }
+  /// Why it is not possible, in its own words.
+  [[nodiscard]] const std::string& reason() const { return reason_; }
+  [[nodiscard]] const Document& truth() const { return truth_; }
+  /// Its processes.
+  [[nodiscard]] std::vector<int> pids() const;
+  /// Lets it clean up; what went wrong with that, or nothing.
+  std::string stop();
+
+ private:
+  std::string name_;
+  std::string reason_;
+  Document truth_;
+  Program program_;
+};
+
+/// The names of all fixtures but the crowd.
+std::vector<std::string> fixture_names();
+
+/// What is told about a fixture that this machine cannot run: the reason is in the fixture's words.
+/// Everywhere else than in this table, such a fixture makes a test fail where CI=true is set.
+struct Impossible {
+  const char* fixture;
+  const char* needs;
+};
+std::optional<Impossible> expected_to_be_impossible(const std::string& fixture);
+bool in_ci();
+
+}  // namespace ipcscope::live

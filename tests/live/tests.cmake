@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Read by ctest. live_program and fixture_program are set. A test exits with 77 where this machine
+# cannot do it; with CI=true in the environment that is a failure.
+
+function(add_live_test name)
+  add_test(${name} "${live_program}" ${ARGN})
+  # Serial: a test's channels would be other tests' surprises, and eventfd numbers are the host's.
+  set_tests_properties(${name} PROPERTIES
+    LABELS live RUN_SERIAL TRUE SKIP_RETURN_CODE 77 TIMEOUT 120)
+endfunction()
+
+function(add_live_tests)
+  if(NOT EXISTS "${live_program}" OR NOT EXISTS "${fixture_program}")
+    add_test(live.NOT_BUILT "${live_program}")
+    set_tests_properties(live.NOT_BUILT PROPERTIES LABELS live)
+    return()
+  endif()
+  execute_process(COMMAND "${fixture_program}" --list --json
+    OUTPUT_VARIABLE table COMMAND_ERROR_IS_FATAL ANY)
+  string(JSON count LENGTH "${table}" fixtures)
+  math(EXPR last "${count} - 1")
+  foreach(index RANGE ${last})
+    string(JSON name GET "${table}" fixtures ${index} name)
+    # The crowd is the benchmarks' load, without a truth for each channel.
+    if(name STREQUAL crowd)
+      continue()
+    endif()
+    foreach(source bpf proc)
+      add_live_test(live.${source}.${name} --fixture ${name} --source ${source} "fixture")
+    endforeach()
+  endforeach()
+  # The further test cases. Each has one tag, its name here.
+  execute_process(COMMAND "${live_program}" --list-test-names-only "~[fixture]"
+    OUTPUT_VARIABLE cases)  # the exit status is their number
+  string(STRIP "${cases}" cases)
+  string(REPLACE "\n" ";" cases "${cases}")
+  foreach(case IN LISTS cases)
+    string(REPLACE " " "-" name "${case}")
+    add_live_test(live.${name} "${case}")
+  endforeach()
+endfunction()
+
+add_live_tests()

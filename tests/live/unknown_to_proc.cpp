@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "tests/live/unknown_to_proc.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace ipcscope::live {
+
+namespace {
+
+struct Member {
+  std::string_view kind;
+  std::string_view path;
+};
+
+/// Only what no interface tells without opening or stopping what is looked at. A null anywhere else
+/// is a fault of the /proc source.
+constexpr Member members[] = {
+    // A pipe has no fdinfo of its own; FIONREAD would need an own descriptor of the target's pipe.
+    {"pipe", "depth.bytes"},
+    {"pipe", "capacity.bytes"},
+    {"pipe", "attributes.buffers_used"},
+    {"pipe", "attributes.buffers_max"},
+    {"pipe", "attributes.readers"},
+    {"pipe", "attributes.writers"},
+    {"fifo", "depth.bytes"},
+    {"fifo", "capacity.bytes"},
+    {"fifo", "attributes.buffers_used"},
+    {"fifo", "attributes.buffers_max"},
+    {"fifo", "attributes.readers"},
+    {"fifo", "attributes.writers"},
+    // unix_diag counts bytes, not messages; memory and buffers only of this end (SK_MEMINFO).
+    {"unix", "depth.messages"},
+    {"unix", "capacity.messages"},
+    {"unix", "attributes.rx_messages"},
+    {"unix", "attributes.peer_rx_messages"},
+    // fdinfo's scm_fds is there since 5.15 but counts one end only, and not for every kind.
+    {"unix", "attributes.fds_in_flight"},
+    // F_GET_SEALS needs an own descriptor.
+    {"memfd", "attributes.seals"},
+    // The wait queue is the kernel's own.
+    {"eventfd", "attributes.waiters"},
+    // Queues of a terminal: TIOCINQ and TIOCOUTQ need an own descriptor, and so does TIOCGPKT.
+    {"pty", "attributes.input_bytes"},
+    {"pty", "attributes.output_bytes"},
+    {"pty", "attributes.stopped"},
+    {"pty", "attributes.packet_mode"},
+    // /dev/mqueue/NAME has QSIZE and the notification, not the number of messages.
+    {"mq", "depth.messages"},
+    {"mq", "attributes.waiting_senders"},
+    {"mq", "attributes.waiting_receivers"},
+};
+
+}  // namespace
+
+bool is_unknown_to_proc(std::string_view kind, std::string_view path) {
+  return std::any_of(std::begin(members), std::end(members),
+                     [&](const Member& each) { return each.kind == kind && each.path == path; });
+}
+
+}  // namespace ipcscope::live
