@@ -375,6 +375,9 @@ struct udp_sock {
   struct sk_buff_head reader_queue;
   struct numa_drop_counters drop_counters; /* 6.18 */
 };
+struct packet_sock {
+  u16 num; /* ETH_P_*, big-endian */
+};
 struct netlink_sock {
   u32 portid;
 };

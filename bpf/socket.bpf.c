@@ -5,6 +5,7 @@
 #define AF_INET 2
 #define AF_INET6 10
 #define AF_NETLINK 16
+#define AF_PACKET 17
 #define AF_VSOCK 40
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
@@ -197,6 +198,9 @@ __noinline int other_describe(u64 address) {
   record->peer_port = UNKNOWN_U32;
   record->cid = UNKNOWN_U32;
   record->peer_cid = UNKNOWN_U32;
+  if (record->family == AF_PACKET && bpf_core_type_exists(struct packet_sock)) {
+    record->protocol = __builtin_bswap16(READ((struct packet_sock *)sk, num));
+  }
   if (record->family == AF_NETLINK && bpf_core_type_exists(struct netlink_sock)) {
     record->port = READ((struct netlink_sock *)sk, portid);
   }

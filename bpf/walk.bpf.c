@@ -51,7 +51,7 @@ u32 paused_fd;
 u32 file_count;
 u32 own_level;                   /* of ipcscope's PID namespace */
 s64 clock_offset = -(1LL << 62); /* scheduler clock - CLOCK_MONOTONIC, at least */
-u64 thread_group_only;           /* walk the descriptors of this process only; 0: of all */
+u32 leaderless_pid;              /* its descriptors were shown by another thread than the leader */
 u64 without_threads;             /* only group leaders */
 
 __noinline int send_record(u32 size) {
@@ -458,7 +458,9 @@ int walk(struct bpf_iter__task *ctx) {
     paused_fd = 0;
     file_count = 0;
   }
-  if (!is_leader || (thread_group_only && thread_group_only != tgid)) {
+  /* A leader that has exited has no descriptors any more, its threads still do. */
+  const int stands_in = !is_leader && tgid != leaderless_pid && !READ(task, group_leader, files);
+  if (!is_leader && !stands_in) {
     return 0;
   }
   if (send_files(task, tgid)) {
@@ -475,5 +477,8 @@ int walk(struct bpf_iter__task *ctx) {
   count->reserved = 0;
   bpf_ringbuf_submit(count, BPF_RB_NO_WAKEUP);
   files_seen += file_count;
+  if (stands_in) {
+    leaderless_pid = tgid;
+  }
   return 0;
 }

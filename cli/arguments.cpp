@@ -42,8 +42,9 @@ CLI::Option* named(CLI::Option* option, const char* value) {
 }
 
 void add_common(CLI::App& app, Options& options) {
-  static const std::map<std::string, ColorChoice> colors = {
-      {"auto", ColorChoice::automatic}, {"always", ColorChoice::always}, {"never", ColorChoice::never}};
+  static const std::map<std::string, ColorChoice> colors = {{"auto", ColorChoice::automatic},
+                                                            {"always", ColorChoice::always},
+                                                            {"never", ColorChoice::never}};
   const auto choose = [&options](const std::string& word) {
     const auto found = colors.find(word);
     if (found == colors.end()) {
@@ -65,8 +66,7 @@ void add_source(CLI::App& app, Options& options) {
     }
     options.source = found->second;
   };
-  named(app.add_option_function<std::string>("--source", choose, "where to look"),
-        "auto|bpf|proc");
+  named(app.add_option_function<std::string>("--source", choose, "where to look"), "auto|bpf|proc");
   app.add_flag("--strict", options.strict, "exit with 4 where the answer is not complete");
 }
 
@@ -82,8 +82,7 @@ std::string one_line(const CLI::ParseError& error) {
     const size_t name = text.find("--");
     return fmt::format("option '{}' takes no value", text.substr(name, text.find(" =") - name));
   }
-  if (const size_t colon = text.find(": "); colon != std::string::npos &&
-                                             text.starts_with("--")) {
+  if (const size_t colon = text.find(": "); colon != std::string::npos && text.starts_with("--")) {
     text = fmt::format("'{}' {}", text.substr(0, colon), text.substr(colon + 2));
   }
   return escaped(text, {});
@@ -157,8 +156,7 @@ void add_ls_options(CLI::App& app, Options& options) {
                        "... in a process whose cgroup path matches or contains this"),
         "GLOB")
       ->group("Which channels");
-  app.add_flag("--blocked", options.blocked, "only where a thread waits")
-      ->group("Which channels");
+  app.add_flag("--blocked", options.blocked, "only where a thread waits")->group("Which channels");
   named(app.add_option("--name", options.name, "only with such a name or identifier"), "GLOB")
       ->group("Which channels");
   constexpr const char* output = "Output";

@@ -80,6 +80,7 @@ class PeerSearch {
   /// All beginnings together, so that none is found as the far end of another.
   void from(const std::vector<ProcessIndex>& origins) {
     std::vector<std::vector<PeerEdge>> ways;
+    ways.reserve(origins.size());
     for (const ProcessIndex origin : origins) {
       ways.push_back(ways_from(origin, 1));
     }
@@ -176,13 +177,12 @@ std::vector<KernelLimit> kernel_limits(const ProcRoot& proc, Kind kind) {
 }
 
 bool has_number(const Snapshot& snapshot, const Channel& channel, uint64_t number) {
-  return std::any_of(
-      snapshot.attributes_of(channel).begin(), snapshot.attributes_of(channel).end(),
-      [&](const Attribute& each) {
-        const std::string_view key = each.key;
-        return each.type == Attribute::Type::natural && each.natural == number &&
-               (key == "inode" || key == "peer_inode");
-      });
+  return std::any_of(snapshot.attributes_of(channel).begin(), snapshot.attributes_of(channel).end(),
+                     [&](const Attribute& each) {
+                       const std::string_view key = each.key;
+                       return each.type == Attribute::Type::natural && each.natural == number &&
+                              (key == "inode" || key == "peer_inode");
+                     });
 }
 
 }  // namespace
@@ -190,8 +190,8 @@ bool has_number(const Snapshot& snapshot, const Channel& channel, uint64_t numbe
 std::vector<ChannelIndex> matching_channels(const Snapshot& snapshot, std::string_view word) {
   std::vector<ChannelIndex> exact, meant, beginning;
   const size_t colon = word.find(':');
-  const auto kind = colon == std::string_view::npos ? std::nullopt
-                                                    : kind_from_name(word.substr(0, colon));
+  const auto kind =
+      colon == std::string_view::npos ? std::nullopt : kind_from_name(word.substr(0, colon));
   const std::string_view rest = kind ? word.substr(colon + 1) : word;
   const auto number = parse_number<uint64_t>(rest);
   for (ChannelIndex i = 0; i < snapshot.channels.size(); i++) {
@@ -205,7 +205,8 @@ std::vector<ChannelIndex> matching_channels(const Snapshot& snapshot, std::strin
                (!channel.name.empty() && channel.name == rest) || own == rest ||
                (number && has_number(snapshot, channel, *number))) {
       meant.push_back(i);
-    } else if (!number && !rest.empty() && (channel.id.starts_with(word) || own.starts_with(rest))) {
+    } else if (!number && !rest.empty() &&
+               (channel.id.starts_with(word) || own.starts_with(rest))) {
       beginning.push_back(i);
     }
   }

@@ -36,9 +36,9 @@ struct ShowReport {
   std::map<int, ProcessFacts> facts;
   std::map<Kind, std::vector<KernelLimit>> limits;  ///< by kind, of the channels asked for
   std::vector<std::pair<std::string, uint32_t>> own_namespaces;  ///< of ipcscope itself
-  std::vector<PeerEdge> peers;                      ///< depth first
-  size_t peers_omitted = 0;                         ///< ways that were left out
-  std::vector<std::vector<ChannelIndex>> channels_of;  ///< for each of processes
+  std::vector<PeerEdge> peers;                                   ///< depth first
+  size_t peers_omitted = 0;                                      ///< ways that were left out
+  std::vector<std::vector<ChannelIndex>> channels_of;            ///< for each of processes
 };
 
 /// Completes a report in which channels and processes are set.

@@ -28,6 +28,8 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
     (state)->items_lost = (unsigned long long*)&(skeleton)->bss->items_lost;           \
   } while (0)
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses. */
+
 /* The two skeletons of an object differ only in their names; entry is the program, ring its map. */
 #define LOADERS(name, entry, ring, state_type, expose)                                      \
   static void name##_light_destroy_any(void* skeleton) { name##_light__destroy(skeleton); } \
@@ -75,6 +77,8 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
     expose(state, skeleton);                                                                \
     return 0;                                                                               \
   }
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define EXPOSE_NOTHING(state, skeleton) (void)(state)
 

@@ -72,7 +72,8 @@ std::string hiding_option(const ProcRoot& proc) {
     const size_t option = line.find("hidepid=");
     if (line.find(" /proc ") != std::string_view::npos &&
         line.find(" - proc ") != std::string_view::npos && option != std::string_view::npos) {
-      const std::string_view found = line.substr(option, line.find_first_of(", \n", option) - option);
+      const std::string_view found =
+          line.substr(option, line.find_first_of(", \n", option) - option);
       if (found != "hidepid=0" && found != "hidepid=off") {
         return std::string(found);
       }
@@ -97,7 +98,7 @@ struct Refusals {
     }
   }
   [[nodiscard]] std::string text() const {
-    return fmt::format("{} of {} processes refuse, {} for one: {}", refused, tried, one,
+    return fmt::format("{} of {} processes refuse, process {} for one: {}", refused, tried, one,
                        error_text(error));
   }
 };
@@ -118,6 +119,19 @@ constexpr const char* protected_anyway =
     "nothing: these are protected, by a security module or because they have capabilities that "
     "ipcscope has not";
 
+/// Why the descriptors of a process cannot be seen; 0 when they can.
+int descriptor_error(const ProcRoot& proc, int pid) {
+  const std::string directory = fmt::format("{}/fd", pid);
+  int error = 0;
+  const Result<void> listed = proc.list(directory.c_str(), [&](const char* name) {
+    // The directory may be open while what is in it is not.
+    const Result<std::string> link = proc.link(fmt::format("{}/{}", directory, name).c_str());
+    error = link ? 0 : link.error().code.value();
+    return false;
+  });
+  return listed ? error : listed.error().code.value();
+}
+
 Capability other_processes(const ProcRoot& proc, uint64_t privileges) {
   Capability result = works("processes of other users");
   const std::string hiding = hiding_option(proc);
@@ -130,9 +144,7 @@ Capability other_processes(const ProcRoot& proc, uint64_t privileges) {
   }
   Refusals refusals;
   for (const int pid : sample(proc)) {
-    const Result<void> listed =
-        proc.list(fmt::format("{}/fd", pid).c_str(), [](const char*) { return false; });
-    const int error = listed ? 0 : listed.error().code.value();
+    const int error = descriptor_error(proc, pid);
     if (error == 0 || error == EACCES || error == EPERM) {
       refusals.count(pid, error);
     }
@@ -196,8 +208,8 @@ Capability memory_of_others(const ProcRoot& proc, uint64_t privileges) {
   if (refusals.refused > 0) {
     result.state = State::partial;
     result.reason = refusals.text();
-    result.remedy = has(privileges, cap_sys_ptrace) ? protected_anyway
-                                                    : "run as root, or with CAP_SYS_PTRACE";
+    result.remedy =
+        has(privileges, cap_sys_ptrace) ? protected_anyway : "run as root, or with CAP_SYS_PTRACE";
   } else {
     result.lost.clear();
   }
@@ -210,7 +222,8 @@ Capability file_comparison() {
   if (::syscall(SYS_kcmp, self, self, KCMP_FILE, 0, 0) < 0 && errno != EBADF) {
     result.state = State::missing;
     result.reason = error_text(errno);
-    result.lost = {"ls, show: which processes share an eventfd, epoll or timerfd, with the proc source"};
+    result.lost = {
+        "ls, show: which processes share an eventfd, epoll or timerfd, with the proc source"};
     result.remedy = errno == ENOSYS ? "a kernel with CONFIG_KCMP"
                                     : "a container runtime whose seccomp profile allows kcmp";
   }
@@ -242,8 +255,9 @@ Capability other_namespaces(const ProcRoot& proc) {
   if (error != 0) {
     result.state = State::missing;
     result.reason = error ? error_text(*error) : "no child process could be started";
-    result.lost = {"ls, show: System V objects, sockets and queues of other namespaces that no visible "
-                   "process uses, with the proc source"};
+    result.lost = {
+        "ls, show: System V objects, sockets and queues of other namespaces that no visible "
+        "process uses, with the proc source"};
     result.remedy = "run as root, or with CAP_SYS_ADMIN";
   }
   return result;
@@ -332,8 +346,10 @@ Capability socket_tables() {
   packet_diag_req packet{};
   packet.sdiag_family = AF_PACKET;
   const Family families[] = {
-      {"unix", "unix_diag", ask_family(unix_sockets)}, {"tcp", "tcp_diag", ask_family(tcp)},
-      {"udp", "udp_diag", ask_family(udp)},            {"netlink", "netlink_diag", ask_family(netlink)},
+      {"unix", "unix_diag", ask_family(unix_sockets)},
+      {"tcp", "tcp_diag", ask_family(tcp)},
+      {"udp", "udp_diag", ask_family(udp)},
+      {"netlink", "netlink_diag", ask_family(netlink)},
       {"packet", "af_packet_diag", ask_family(packet)},
   };
   Capability result = works("sock_diag");
@@ -370,15 +386,17 @@ Capability type_information() {
 
 Capability bpf_privilege(const ProcRoot& proc, uint64_t privileges) {
   Capability result = works("BPF privilege");
-  if (has(privileges, cap_sys_admin) || (has(privileges, cap_bpf) && has(privileges, cap_perfmon))) {
+  if (has(privileges, cap_sys_admin) ||
+      (has(privileges, cap_bpf) && has(privileges, cap_perfmon))) {
     return result;
   }
   result.state = State::missing;
   result.reason = "neither CAP_SYS_ADMIN nor both CAP_BPF and CAP_PERFMON";
   if (const auto disabled = setting(proc, "unprivileged_bpf_disabled")) {
-    result.reason += fmt::format("; kernel.unprivileged_bpf_disabled is {}, but at 0 what reads "
-                                 "kernel memory needs them too",
-                                 *disabled);
+    result.reason += fmt::format(
+        "; kernel.unprivileged_bpf_disabled is {}, but at 0 what reads "
+        "kernel memory needs them too",
+        *disabled);
   }
   result.lost = {"every command: the bpf source"};
   result.remedy = "run as root, or with CAP_BPF and CAP_PERFMON";
@@ -431,7 +449,8 @@ std::vector<Capability> probe_capabilities(const ProcRoot& proc) {
                 "CONFIG_STACKTRACE"),
       proc_file(proc, "file locks", "locks", "ls, show: file locks, with the proc source",
                 "CONFIG_FILE_LOCKING"),
-      proc_file(proc, "System V objects", "sysvipc/shm", "ls, show: shm, sem, msg", "CONFIG_SYSVIPC"),
+      proc_file(proc, "System V objects", "sysvipc/shm", "ls, show: shm, sem, msg",
+                "CONFIG_SYSVIPC"),
       message_queues(proc),
       socket_tables(),
       memory_of_others(proc, privileges),

@@ -122,9 +122,9 @@ Futexes::Index Futexes::add(ThreadIndex index, const FutexCall& call) {
     mapping = mappings_.find(static_cast<uint32_t>(assembly_.process_at(thread.process).pid),
                              call.address);
   }
-  const Key key = mapping != nullptr
-                      ? Key{mapping->object, mapping->offset + (call.address - mapping->start), true}
-                      : Key{space_of(thread.process), call.address, false};
+  const Key key = mapping != nullptr ? Key{mapping->object,
+                                           mapping->offset + (call.address - mapping->start), true}
+                                     : Key{space_of(thread.process), call.address, false};
   const auto [found, is_new] = by_key_.try_emplace(key, static_cast<Index>(futexes_.size()));
   if (is_new) {
     Futex& futex = futexes_.emplace_back();
@@ -164,7 +164,7 @@ ThreadIndex Futexes::owner(const Futex& futex, const Waiter& waiter, uint64_t nu
   if (!futex.shared) {
     const ThreadIndex thread = numbers_.find(snapshot.processes[waits].pid_ns, number);
     return alive(thread) && space_of(snapshot.threads[thread].process) == futex.space ? thread
-                                                                                     : no_index;
+                                                                                      : no_index;
   }
   // The number is of the holder's PID namespace, which may be that of any process with the memory.
   const auto object = static_cast<uint32_t>(futex.space);
@@ -214,8 +214,7 @@ ChannelIndex Futexes::semaphore(const Futex& futex, std::string_view path) {
       }
     }
   }
-  const auto found =
-      semaphores_.find(mappings_.object(static_cast<uint32_t>(futex.space)).inode);
+  const auto found = semaphores_.find(mappings_.object(static_cast<uint32_t>(futex.space)).inode);
   return found == semaphores_.end() ? no_index : found->second;
 }
 
@@ -254,9 +253,8 @@ FutexGuess Futexes::judge(const Futex& futex, const FutexView& seen, ThreadIndex
     const Waiter& waiter = waiters_[at];
     FutexCall call = waiter.call;
     call.waiters = futex.count;
-    guess = judge_futex(call, seen, [&](uint32_t number) {
-      return owner(futex, waiter, number) != no_index;
-    });
+    guess = judge_futex(call, seen,
+                        [&](uint32_t number) { return owner(futex, waiter, number) != no_index; });
     if (guess.primitive != Primitive::unknown) {
       if (guess.owner == FutexGuess::Owner::thread) {
         holder = owner(futex, waiter, guess.owner_tid);

@@ -20,7 +20,15 @@ bool plausible_count(uint32_t count, uint32_t least = 1) { return count >= least
 /// glibc 2.36 nptl/pthreadP.h: type in the two low bits, robust 16, inherit 32, protect 64, shared
 /// 128, elision 256 and 512.
 bool plausible_kind(uint32_t kind) { return (kind & ~0x3f3U) == 0; }
-constexpr uint32_t kind_robust = 16;
+constexpr uint32_t kind_robust = 16, kind_inherit = 32, type_recursive = 1;
+
+/// Only robust and PI mutexes are on the list of their owner, whose links end a pthread_mutex_t.
+bool has_empty_list(const FutexView& view, uint32_t kind) {
+  if ((kind & (kind_robust | kind_inherit)) != 0) {
+    return true;
+  }
+  return view.at(24) == 0U && view.at(28) == 0U && view.at(32) == 0U && view.at(36) == 0U;
+}
 
 FutexGuess held(Primitive primitive, uint32_t tid, const Live& live) {
   return live(tid) ? FutexGuess{primitive, Owner::thread, tid}
@@ -44,8 +52,10 @@ FutexGuess judge_pi(const FutexView& view, const Live& live) {
 /// that the kernel defines.
 std::optional<FutexGuess> judge_mutex(const FutexCall& call, const FutexView& view,
                                       const Live& live) {
-  const auto word = view.at(0), owner = view.at(8), users = view.at(12), kind = view.at(16);
-  if (!word || !owner || !users || !kind || *word != call.expected || !plausible_kind(*kind)) {
+  const auto word = view.at(0), count = view.at(4), owner = view.at(8), users = view.at(12);
+  const auto kind = view.at(16);
+  if (!word || !count || !owner || !users || !kind || *word != call.expected ||
+      !plausible_kind(*kind)) {
     return std::nullopt;
   }
   if ((*word & FUTEX_WAITERS) != 0) {
@@ -60,15 +70,18 @@ std::optional<FutexGuess> judge_mutex(const FutexCall& call, const FutexView& vi
     }
     return std::nullopt;
   }
-  if (*word != 2 || *owner == 0 || *owner > pid_limit) {
+  // Other libraries' locks have a 2 there as well (Rust's), with the caller's data behind it, and
+  // in a container small numbers are threads: so everything must look like glibc's.
+  if (*word != 2 || *owner == 0 || *owner > pid_limit || !plausible_count(*users) ||
+      (*count != 0) != ((*kind & 3) == type_recursive) || !has_empty_list(view, *kind)) {
     return std::nullopt;
   }
   if (live(*owner)) {
     return FutexGuess{Primitive::mutex, Owner::thread, *owner};
   }
-  // A holder that ended without unlocking: all else must look like a mutex. Of shared memory one
-  // cannot say it, the number may be of a PID namespace that is not ours to see.
-  if (call.private_flag && plausible_count(*users) && (*kind & 128) == 0) {
+  // A holder that ended without unlocking. Of shared memory one cannot say it, the number may be
+  // of a PID namespace that is not ours to see.
+  if (call.private_flag && (*kind & 128) == 0) {
     return FutexGuess{Primitive::mutex, Owner::died, 0};
   }
   return std::nullopt;
@@ -143,7 +156,8 @@ bool is_condvar(const FutexCall& call, const FutexView& view, int base, bool has
 }
 
 /// glibc sem_t of 64-bit machines (sysdeps/nptl/internaltypes.h, struct new_sem): the value in the
-/// low half of a 64-bit word, the number of waiters in the high one, then 0 or 128 for a shared one.
+/// low half of a 64-bit word, the number of waiters in the high one, then 0 or 128 for a shared
+/// one.
 bool is_semaphore(const FutexCall& call, const FutexView& view) {
   const auto waiters = view.at(4);
   return call.kind == FutexCallKind::wait_bitset && call.expected == 0 && view.at(0) == 0U &&
@@ -159,6 +173,15 @@ bool is_barrier(const FutexCall& call, const FutexView& view) {
          *round == call.expected && plausible_count(*count, 2) &&
          view.at(8) == (call.private_flag ? 0U : 128U) && *in - *round >= call.waiters &&
          *in - *round < *count && *out <= *in;
+}
+
+/// pthread_join() waits for the kernel to clear the thread's TID, which wakes without the private
+/// flag (set_tid_address(2)). glibc 2.36 nptl/descr.h, struct pthread: tid, an unused word, then
+/// the list of robust mutexes, robust_prev and robust_head, empty when they point at the latter.
+bool is_join(const FutexCall& call, const FutexView& view) {
+  const auto word = view.at(0), low = view.at(8), high = view.at(12);
+  return !call.private_flag && word && low && high && *word == call.expected && *word != 0 &&
+         *word <= pid_limit && (uint64_t{*high} << 32 | *low) == call.address + 16;
 }
 
 }  // namespace
@@ -182,8 +205,9 @@ void FutexView::put(int offset, std::string_view bytes) {
 
 std::optional<uint32_t> FutexView::at(int offset) const {
   const int first = before + offset;
-  if (first < 0 || first + 4 > before + after || !known_[static_cast<size_t>(first)] ||
-      !known_[static_cast<size_t>(first + 3)]) {
+  const int last = first + 3;
+  if (first < 0 || last >= before + after || !known_[static_cast<size_t>(first)] ||
+      !known_[static_cast<size_t>(last)]) {
     return std::nullopt;
   }
   uint32_t word = 0;
@@ -199,10 +223,7 @@ FutexGuess judge_futex(const FutexCall& call, const FutexView& view, const Live&
   if (!word || call.kind == FutexCallKind::wait_requeue_pi) {
     return {};
   }
-  // pthread_join() waits for the kernel to clear the thread's TID, which wakes without the private
-  // flag (set_tid_address(2)); glibc has no other futex that holds a bare TID.
-  if (!call.private_flag && *word == call.expected && *word != 0 && *word < pid_limit &&
-      *word != 2 && live(*word)) {
+  if (is_join(call, view) && live(*word)) {
     return {Primitive::join, Owner::thread, *word};
   }
   if (const auto mutex = judge_mutex(call, view, live)) {

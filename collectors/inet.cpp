@@ -7,6 +7,7 @@
 #include <array>
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 
 #include "bpf/socket.h"
@@ -25,7 +26,9 @@ struct Name {
   std::array<uint8_t, 16> address{};
   uint16_t port = 0;
   bool operator==(const Name&) const = default;
-  auto operator<=>(const Name&) const = default;
+  bool operator<(const Name& other) const {
+    return std::tie(address, port) < std::tie(other.address, other.port);
+  }
   [[nodiscard]] bool empty() const { return *this == Name{}; }
 };
 

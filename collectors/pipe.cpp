@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 
 #include <string>
+#include <vector>
 
 #include "bpf/pipe.h"
 #include "collectors/base/fd.h"
@@ -37,13 +38,21 @@ class Pipes final : public Mechanism {
   void finish(Assembly& /*assembly*/) override {}
 
  private:
-  ChannelIndex describe(const pipe_record& pipe, Assembly& assembly) const;
+  struct Known {
+    ChannelIndex channel;
+    /// Where "packet_mode" is among the attributes, to be filled in by the first writer; no_index
+    /// when it is known.
+    uint32_t mode_at;
+  };
+  ChannelIndex describe(const pipe_record& pipe, Assembly& assembly, uint32_t& mode_at) const;
+  static void learn_mode(Known& known, const file_record& writer, Assembly& assembly);
 
-  IdentityMap channels_;
+  IdentityMap by_object_;  ///< index into known_
+  std::vector<Known> known_;
   uint32_t pipefs_ = pipefs_device();
 };
 
-ChannelIndex Pipes::describe(const pipe_record& pipe, Assembly& assembly) const {
+ChannelIndex Pipes::describe(const pipe_record& pipe, Assembly& assembly, uint32_t& mode_at) const {
   SnapshotBuilder& builder = assembly.builder;
   const file_record& file = pipe.file;
   ChannelIndex index = no_index;
@@ -64,7 +73,13 @@ ChannelIndex Pipes::describe(const pipe_record& pipe, Assembly& assembly) const 
     channel.capacity_bytes = uint64_t{*pages} * assembly.page_size;
   }
   builder.natural(index, "inode", file.inode);
-  builder.boolean(index, "packet_mode", (file.flags & O_DIRECT) != 0);
+  // A mode of the write end: the read end's flags never have it (create_pipe_files, fs/pipe.c).
+  if ((file.flags & O_ACCMODE) == O_RDONLY) {
+    mode_at = static_cast<uint32_t>(builder.snapshot().attributes.size());
+    builder.unknown(index, "packet_mode");
+  } else {
+    builder.boolean(index, "packet_mode", (file.flags & O_DIRECT) != 0);
+  }
   builder.natural32(index, "buffers_used", pipe.buffers_used);
   builder.natural32(index, "buffers_max", pipe.buffers_max);
   builder.natural32(index, "readers", pipe.readers);
@@ -72,21 +87,37 @@ ChannelIndex Pipes::describe(const pipe_record& pipe, Assembly& assembly) const 
   return index;
 }
 
+void Pipes::learn_mode(Known& known, const file_record& writer, Assembly& assembly) {
+  if (known.mode_at != no_index) {
+    Attribute& mode = assembly.builder.snapshot().attributes[known.mode_at];
+    mode.type = Attribute::Type::boolean;
+    mode.boolean = (writer.flags & O_DIRECT) != 0;
+    known.mode_at = no_index;
+  }
+}
+
 void Pipes::take(const record& fact, Assembly& assembly) {
   const auto& pipe = reinterpret_cast<const pipe_record&>(fact);
   bool is_new = false;
-  uint32_t& channel = channels_.slot(pipe.file.object, is_new);
+  uint32_t& slot = by_object_.slot(pipe.file.object, is_new);
   if (is_new) {
-    channel = describe(pipe, assembly);
+    slot = static_cast<uint32_t>(known_.size());
+    uint32_t mode_at = no_index;
+    const ChannelIndex index = describe(pipe, assembly, mode_at);
+    known_.push_back({index, mode_at});
   }
+  Known& known = known_[slot];
+  const ChannelIndex channel = known.channel;
   switch (pipe.file.flags & O_ACCMODE) {
     case O_RDONLY:
       assembly.add_endpoint(channel, pipe.file, Role::reader, access_read);
       break;
     case O_WRONLY:
+      learn_mode(known, pipe.file, assembly);
       assembly.add_endpoint(channel, pipe.file, Role::writer, access_write);
       break;
     default:  // a FIFO opened O_RDWR is both
+      learn_mode(known, pipe.file, assembly);
       assembly.add_endpoint(channel, pipe.file, Role::reader, access_read | access_write);
       assembly.add_endpoint(channel, pipe.file, Role::writer, access_read | access_write);
   }

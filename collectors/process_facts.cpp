@@ -167,8 +167,7 @@ ThreadFacts read_thread(const ProcRoot& proc, int pid, int tid) {
 
 bool is_container_id(std::string_view word) {
   constexpr size_t length = 64;
-  return word.size() == length &&
-         std::all_of(word.begin(), word.end(), [](char c) {
+  return word.size() == length && std::all_of(word.begin(), word.end(), [](char c) {
            return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
          });
 }
@@ -184,8 +183,10 @@ void recognize_cgroup(ProcessFacts& facts) {
   static constexpr Prefix prefixes[] = {{"docker-", "docker"},   {"cri-containerd-", "containerd"},
                                         {"crio-", "cri-o"},      {"libpod-", "podman"},
                                         {"lxc.payload.", "lxc"}, {"machine-", "nspawn"}};
-  static constexpr Prefix directories[] = {{"docker", "docker"}, {"kubepods", "kubernetes"},
-                                           {"libpod_parent", "podman"}, {"lxc", "lxc"}};
+  static constexpr Prefix directories[] = {{"docker", "docker"},
+                                           {"kubepods", "kubernetes"},
+                                           {"libpod_parent", "podman"},
+                                           {"lxc", "lxc"}};
   std::string_view left = facts.cgroup;
   std::string_view runtime_above;
   while (!left.empty()) {

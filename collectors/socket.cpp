@@ -24,6 +24,35 @@ std::string netlink_protocol(uint16_t protocol) {
   return protocol < std::size(names) ? names[protocol] : fmt::format("{}", protocol);
 }
 
+/// vsock uses some of TCP's states (net/vmw_vsock/af_vsock.c).
+const char* vsock_state(uint16_t state) {
+  switch (state) {
+    case 1:
+      return "established";
+    case 2:
+      return "syn-sent";
+    case 7:
+      return "closed";
+    case 10:
+      return "listening";
+    case 11:
+      return "closing";
+    default:
+      return "unknown";
+  }
+}
+
+/// VMADDR_CID_ANY and VMADDR_PORT_ANY are -1, and so is what is not known.
+void write_address(SnapshotBuilder& builder, ChannelIndex channel, const char* key, uint32_t cid,
+                   uint32_t port) {
+  if (port == UNKNOWN_U32) {
+    builder.unknown(channel, key);
+    return;
+  }
+  builder.text(channel, key,
+               cid == UNKNOWN_U32 ? fmt::format("*:{}", port) : fmt::format("{}:{}", cid, port));
+}
+
 class OtherSockets final : public Mechanism {
  public:
   void take(const record& fact, Assembly& assembly) override;
@@ -71,10 +100,14 @@ ChannelIndex OtherSockets::describe(const socket_record& from, Assembly& assembl
     builder.natural32(index, "drops", from.drops);
   }
   if (kind == Kind::vsock) {
-    builder.integer(index, "state", from.state);
-    builder.text(index, "local", fmt::format("{}:{}", static_cast<int32_t>(from.cid), from.port));
-    builder.text(index, "remote",
-                 fmt::format("{}:{}", static_cast<int32_t>(from.peer_cid), from.peer_port));
+    // /proc has nothing about them but the descriptor; vsock_diag is rarely built.
+    if (from.state == 0) {
+      builder.unknown(index, "state");
+    } else {
+      builder.text(index, "state", vsock_state(from.state));
+    }
+    write_address(builder, index, "local", from.cid, from.port);
+    write_address(builder, index, "remote", from.peer_cid, from.peer_port);
   }
   return index;
 }

@@ -48,7 +48,7 @@ struct SystemCall {
   Blocking blocking = Blocking::other;
   int8_t argument = 0;  ///< which one is the descriptor, the id, the path or the array
   TimeLimit limit = TimeLimit::none;
-  int8_t limit_argument = 0;
+  uint8_t limit_argument = 0;
 };
 
 /// By its number on the architecture that this is built for; null when it is none of them.

@@ -19,8 +19,7 @@ iovec remote_part(uint64_t address, size_t size) {
 
 }  // namespace
 
-TargetMemory::Handle TargetMemory::add(uint32_t group, int32_t tid, uint64_t address,
-                                       size_t size) {
+TargetMemory::Handle TargetMemory::add(uint32_t group, int32_t tid, uint64_t address, size_t size) {
   if (address == 0 || size == 0) {
     return none;
   }
@@ -53,7 +52,12 @@ void TargetMemory::run() {
     }
     // What one group asks for lies in one piece in buffer_.
     const iovec local{buffer_.data() + requests_[first].place, bytes};
-    const ssize_t got = ::process_vm_readv(requests_[first].tid, &local, 1, remote.data(), count, 0);
+    const ssize_t got =
+        ::process_vm_readv(requests_[first].tid, &local, 1, remote.data(), count, 0);
+    if (got < 0 && errno == ESRCH) {
+      first++;  // this thread is gone, others of its process may still be there
+      continue;
+    }
     if (got < 0 && errno != EFAULT) {
       note_failure(errno, count);
       first += count;

@@ -11,7 +11,9 @@ ThreadIndex ThreadNumbers::find(uint32_t pid_ns, uint64_t number) {
     return assembly_.thread(static_cast<uint32_t>(number));
   }
   const Snapshot& snapshot = assembly_.builder.snapshot();
-  const auto key = [](uint32_t name_space, uint64_t own) { return uint64_t{name_space} << 32 | own; };
+  const auto key = [](uint32_t name_space, uint64_t own) {
+    return uint64_t{name_space} << 32 | own;
+  };
   if (!indexed_) {
     indexed_ = true;
     for (ThreadIndex i = 0; i < snapshot.threads.size(); i++) {

@@ -236,8 +236,8 @@ void WaitDecoder::begin(ThreadIndex index) {
             true);
       break;
     case Blocking::poll:
-      pending.array[0] = ask(argument(0), std::min<uint64_t>(argument(1), most_descriptors) *
-                                              sizeof(pollfd));
+      pending.array[0] =
+          ask(argument(0), std::min<uint64_t>(argument(1), most_descriptors) * sizeof(pollfd));
       break;
     case Blocking::select: {
       const int count = as_int(argument(0));
@@ -333,11 +333,11 @@ std::optional<uint64_t> WaitDecoder::limit(const Pending& pending) const {
     case TimeLimit::deadline:
       return deadline(thread, time, CLOCK_REALTIME);
     case TimeLimit::clock_nanosleep:
-      return (thread.args[1] & TIMER_ABSTIME) != 0
-                 ? deadline(thread, time, as_int(thread.args[0]))
-                 : std::optional(static_cast<uint64_t>(time));
+      return (thread.args[1] & TIMER_ABSTIME) != 0 ? deadline(thread, time, as_int(thread.args[0]))
+                                                   : std::optional(static_cast<uint64_t>(time));
     case TimeLimit::futex2:
-      return deadline(thread, time, as_int(thread.args[static_cast<size_t>(call.limit_argument) + 1]));
+      return deadline(thread, time,
+                      as_int(thread.args[static_cast<size_t>(call.limit_argument) + 1]));
     case TimeLimit::futex: {
       // FUTEX_WAIT takes a duration, the others a point in time (futex(2)).
       const int operation = as_int(thread.args[1]);
@@ -369,8 +369,8 @@ ChannelIndex WaitDecoder::lock(const Thread& thread) {
 }
 
 ChannelIndex WaitDecoder::system_v(const Thread& thread, const char* kind) {
-  const uint32_t name_space = Assembly::foreign(assembly_.process_at(thread.process).ipc_ns,
-                                                assembly_.own_ipc_ns);
+  const uint32_t name_space =
+      Assembly::foreign(assembly_.process_at(thread.process).ipc_ns, assembly_.own_ipc_ns);
   const int id = as_int(thread.args[0]);
   return builder_.find_channel(name_space == 0 ? fmt::format("{}:{}", kind, id)
                                                : fmt::format("{}:{}@{}", kind, id, name_space));
@@ -411,8 +411,8 @@ void WaitDecoder::end_child(Wait wait, const Thread& thread, const Pending& pend
     }
   }
   if (number > 0) {
-    const ThreadIndex child = numbers_.find(assembly_.process_at(thread.process).pid_ns,
-                                            static_cast<uint64_t>(number));
+    const ThreadIndex child =
+        numbers_.find(assembly_.process_at(thread.process).pid_ns, static_cast<uint64_t>(number));
     if (child != no_index) {
       wait.target = builder_.snapshot().threads[child].tid;
     }
@@ -427,8 +427,8 @@ void WaitDecoder::end_watched(Wait wait, const Pending& pending) {
   if (pending.call->blocking == Blocking::transfer && watched.size() == 2) {
     // Either side can be what is waited for; how full the pipe at the input is tells which.
     const ChannelIndex in = descriptors_.end(watched[0].descriptor, false).channel;
-    if (in != no_index && (builder_.channel(in).kind == Kind::pipe ||
-                           builder_.channel(in).kind == Kind::fifo)) {
+    if (in != no_index &&
+        (builder_.channel(in).kind == Kind::pipe || builder_.channel(in).kind == Kind::fifo)) {
       if (const std::optional<uint64_t> depth = builder_.channel(in).depth_bytes) {
         watched = *depth == 0 ? watched.first(1) : watched.last(1);
       }
@@ -441,7 +441,8 @@ void WaitDecoder::end_watched(Wait wait, const Pending& pending) {
     const DescriptorEnds::End& end = descriptors_.end(each.descriptor, each.to_write);
     wait.channel = address != no_index ? address : end.channel;
     wait.inode = end.inode;
-    if (wait.channel == no_index || (found && end.channel == last.channel && end.inode == last.inode)) {
+    if (wait.channel == no_index ||
+        (found && end.channel == last.channel && end.inode == last.inode)) {
       continue;
     }
     builder_.add_wait(wait);
@@ -514,10 +515,11 @@ void WaitDecoder::end(const Pending& pending) {
 
 void WaitDecoder::cover() {
   if (memory_.refused() != 0) {
-    assembly_.cover({"process-memory", Coverage::State::partial, memory_.asked(),
-                     memory_.refused(), 0, "memory of other users' processes may not be read",
-                     "owners of locks, polled descriptors and time limits are unknown there: run as "
-                     "root, or with CAP_SYS_PTRACE"});
+    assembly_.cover(
+        {"process-memory", Coverage::State::partial, memory_.asked(), memory_.refused(), 0,
+         "memory of other users' processes may not be read",
+         "owners of locks, polled descriptors and time limits are unknown there: run as "
+         "root, or with CAP_SYS_PTRACE"});
   }
   if (compat_ != 0) {
     assembly_.cover({"compat-system-calls", Coverage::State::partial, pending_.size(), compat_, 0,
@@ -562,7 +564,7 @@ constexpr record_kind records[] = {RECORD_MAPPING};
 
 }  // namespace
 
-const MechanismEntry waits_mechanism = {
-    "waits", kinds, records, [] { return std::unique_ptr<Mechanism>(new Waits); }};
+const MechanismEntry waits_mechanism = {"waits", kinds, records,
+                                        [] { return std::unique_ptr<Mechanism>(new Waits); }};
 
 }  // namespace ipcscope

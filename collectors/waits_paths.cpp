@@ -54,8 +54,7 @@ ChannelIndex WaitPaths::lock(const Thread& thread, int32_t fd, Kind kind) {
     return no_index;
   }
   // The thread may have a descriptor table of its own.
-  const Result<std::string> text =
-      assembly_.proc.read(fmt::format("{}/fdinfo/{}", thread.tid, fd));
+  const Result<std::string> text = assembly_.proc.read(fmt::format("{}/fdinfo/{}", thread.tid, fd));
   std::optional<uint64_t> inode;
   if (text) {
     if (const auto info = parse_fdinfo(*text)) {
@@ -89,8 +88,9 @@ std::string WaitPaths::path_of(const Thread& thread, int path_argument) {
   if (path->front() == '/') {
     return clean_path(*path);
   }
-  const int directory =
-      path_argument == 0 ? AT_FDCWD : static_cast<int>(thread.args[static_cast<size_t>(path_argument) - 1]);
+  const int directory = path_argument == 0
+                            ? AT_FDCWD
+                            : static_cast<int>(thread.args[static_cast<size_t>(path_argument) - 1]);
   const Result<std::string> base = assembly_.proc.link(
       directory == AT_FDCWD ? fmt::format("{}/cwd", thread.tid).c_str()
                             : fmt::format("{}/fd/{}", thread.tid, directory).c_str());
@@ -136,7 +136,8 @@ ChannelIndex WaitPaths::open(ThreadIndex waiter, int path_argument, bool is_open
       return lease;
     }
   }
-  const bool at_fifo = function.starts_with("wait_for_partner") || function.starts_with("fifo_open");
+  const bool at_fifo =
+      function.starts_with("wait_for_partner") || function.starts_with("fifo_open");
   if (!is_open || (is_told && !at_fifo)) {
     return no_index;
   }

@@ -9,8 +9,8 @@
 
 namespace ipcscope {
 
-/// Tells a person what could not be seen, on the standard error, and returns the status of a command
-/// that has answered. JSON carries its coverage itself.
+/// Tells a person what could not be seen, on the standard error, and returns the status of a
+/// command that has answered. JSON carries its coverage itself.
 int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot);
 
 /// Why pid cannot be a target: gone, hidden, or a thread. Empty when it can.

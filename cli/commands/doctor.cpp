@@ -7,7 +7,8 @@
 
 namespace ipcscope {
 
-const char* const doctor_notes = R"(Tries everything that the other commands use. They answer all the same without, with what is left,
+const char* const doctor_notes =
+    R"(Tries everything that the other commands use. They answer all the same without, with what is left,
 and say what is missing. Nothing on the machine is changed.
 
 Exit status: 0 everything works; 1 something does not.

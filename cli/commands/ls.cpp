@@ -109,8 +109,7 @@ void list_columns(const Stage& stage) {
 void write_footer(const Stage& stage, const ListReport& report) {
   stage.out.write(summary(report));
   stage.out.put('\n');
-  const auto problems =
-      coverage_problems(report.snapshot.coverage, stage.terminal.escape());
+  const auto problems = coverage_problems(report.snapshot.coverage, stage.terminal.escape());
   if (problems.empty()) {
     stage.out.write("coverage: complete\n");
   }
@@ -140,15 +139,14 @@ int run_ls(const Options& options, const Stage& stage) {
       return stage.no_target(problem);
     }
   }
-  const Request request = {
-      .source = options.source, .pids = filter->pids, .kinds = filter->kinds};
+  const Request request = {.source = options.source, .pids = filter->pids, .kinds = filter->kinds};
   const Result<Snapshot> snapshot = take_snapshot(request, stage.proc);
   if (!snapshot) {
-    return stage.give_up(snapshot.error().text());
+    return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
   }
   for (const pid_t pid : filter->pids) {
     if (snapshot->process(pid) == nullptr) {
-      return stage.no_target(fmt::format("process {} has ended", pid));
+      return stage.no_target(fmt::format("process {} could not be seen", pid));
     }
   }
   const ListReport report = {.snapshot = *snapshot,

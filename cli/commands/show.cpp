@@ -15,8 +15,9 @@
 
 namespace ipcscope {
 
-const char* const show_notes = R"(A number is a process, or else the inode number of a pipe or of either end of a socket. A name or the
-beginning of an identifier will do; where several channels match, they are listed.
+const char* const show_notes =
+    R"(A number is a process, or else the inode number of a pipe or of either end of a socket. A name or
+the beginning of an identifier will do; where several channels match, they are listed.
 
 Examples:
   ipcscope show pipe:4455
@@ -38,8 +39,9 @@ std::string not_found(const std::string& word, const ProcRoot& proc) {
   const std::string shown = escaped(word, {});
   if (const auto pid = parse_number<pid_t>(word); pid && *pid > 0) {
     const std::string problem = missing_process(proc, *pid);
-    return fmt::format("{}, and no channel with that number",
-                       problem.empty() ? fmt::format("process {} has ended", *pid) : problem);
+    return fmt::format(
+        "{}, and no channel with that number",
+        problem.empty() ? fmt::format("process {} could not be seen", *pid) : problem);
   }
   const size_t colon = word.find(':');
   if (colon != std::string::npos && !kind_from_name(word.substr(0, colon))) {
@@ -87,7 +89,7 @@ int run_show(const Options& options, const Stage& stage) {
   everything.source = options.source;
   const Result<Snapshot> snapshot = take_snapshot(everything, stage.proc);
   if (!snapshot) {
-    return stage.give_up(snapshot.error().text());
+    return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
   }
   ShowReport report(*snapshot);
   bool ambiguous = false;
@@ -102,8 +104,7 @@ int run_show(const Options& options, const Stage& stage) {
     form.columns = default_columns();
     write_list(stage.out, stage.terminal, list, form);
     stage.out.flush();
-    complain(fmt::format("{} channels match; give the identifier of one",
-                         report.channels.size()));
+    complain(fmt::format("{} channels match; give the identifier of one", report.channels.size()));
     return finish_answer(options, stage, *snapshot);
   }
   complete(report, stage.proc);

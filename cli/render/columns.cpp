@@ -14,7 +14,7 @@ namespace ipcscope {
 namespace {
 
 constexpr std::string_view unknown = "-";
-constexpr unsigned nearly_full = 80;            // percent
+constexpr unsigned nearly_full = 80;  // percent
 constexpr uint64_t long_wait_ms = 60'000;
 
 void append_number(std::string& out, uint64_t value) {
@@ -278,15 +278,15 @@ std::vector<Column> make_columns() {
       {"use", "depth in percent of the capacity", write_use, true},
       {"bytes", "bytes that are queued; for memory its size", write_bytes, true},
       {"messages", "messages that are queued", write_messages, true},
-      {"who", "writers -> readers, one end <-> the other; the first two of many; UNIX path", write_who, false,
-       true},
+      {"who", "writers -> readers, one end <-> the other; the first two of many; UNIX path",
+       write_who, false, true, true},
       {"left", "all processes that write, or have the first end", write_left, false, true},
       {"right", "all processes that read, or have the other end", write_right, false, true},
       {"writers", "the same as left", write_left, false, true},
       {"readers", "the same as right", write_right, false, true},
       {"holder", "processes that hold the lock", write_holder, false, true},
       {"waiting", "the longest wait: thread, operation, time; +N: threads beside it", write_waiting,
-       false, true},
+       false, true, true},
       {"since", "how long the longest wait has lasted (--raw: milliseconds)", write_since, true},
       {"pids", "all processes, as numbers", write_pids, false, true},
       {"owner", "user who owns it", write_owner},
@@ -294,7 +294,7 @@ std::vector<Column> make_columns() {
       {"ns", "namespace, where it is not ipcscope's own", write_ns},
       {"role", "roles; in a tree, of the row's process", write_role, false, true},
       {"fds", "descriptors; in a tree, of the row's process", write_fds, false, true},
-      {"others", "processes; in a tree, other than the row's", write_others, false, true},
+      {"others", "processes; in a tree, other than the row's", write_others, false, true, true},
   };
   for (const AttributeInfo& attribute : attribute_table()) {
     columns.push_back({attribute.key, attribute.help, write_attribute, false, true});
@@ -398,8 +398,8 @@ Result<std::vector<Column>> parse_columns(std::string_view list,
       for (const Column& each : all_columns()) {
         names.push_back(each.name);
       }
-      return failure(fmt::format("unknown column '{}'{}", escaped(name, {}),
-                                 suggestion(name, names)));
+      return failure(
+          fmt::format("unknown column '{}'{}", escaped(name, {}), suggestion(name, names)));
     }
     columns.push_back(*column);
     if (comma == std::string_view::npos) {

@@ -36,9 +36,7 @@ void append_control(std::string& out, unsigned char byte) {
   }
 }
 
-int cells(char32_t value) {
-  return std::max(0, ::wcwidth(static_cast<wchar_t>(value)));
-}
+int cells(char32_t value) { return std::max(0, ::wcwidth(static_cast<wchar_t>(value))); }
 
 }  // namespace
 

@@ -227,14 +227,14 @@ std::string summary(const ListReport& report) {
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return counts[a] > counts[b]; });
   const auto waiting = std::count(waits.begin(), waits.end(), true);
-  std::string text = fmt::format("{} channel{}", report.channels.size(),
-                                 report.channels.size() == 1 ? "" : "s");
+  std::string text =
+      fmt::format("{} channel{}", report.channels.size(), report.channels.size() == 1 ? "" : "s");
   for (size_t i = 0; i < order.size(); i++) {
     fmt::format_to(std::back_inserter(text), "{}{} {}", i == 0 ? ": " : ", ", counts[order[i]],
                    kind_name(static_cast<Kind>(order[i])));
   }
-  fmt::format_to(std::back_inserter(text), "; {} thread{} wait{}", waiting,
-                 waiting == 1 ? "" : "s", waiting == 1 ? "s" : "");
+  fmt::format_to(std::back_inserter(text), "; {} thread{} wait{}", waiting, waiting == 1 ? "" : "s",
+                 waiting == 1 ? "s" : "");
   return text;
 }
 
@@ -248,8 +248,10 @@ std::vector<std::string> coverage_problems(const std::vector<Coverage>& coverage
     std::string line = fmt::format(
         "{}: {}", each.source, each.state == Coverage::State::partial ? "partial" : "unavailable");
     const auto to = std::back_inserter(line);
-    if (each.unreadable > 0) {
+    if (each.unreadable > 0 && each.unreadable <= each.checked) {
       fmt::format_to(to, ", {} of {} unreadable", each.unreadable, each.checked);
+    } else if (each.unreadable > 0) {
+      fmt::format_to(to, ", {} unreadable", each.unreadable);
     }
     if (each.lost > 0) {
       fmt::format_to(to, ", {} lost", each.lost);

@@ -168,7 +168,8 @@ void ShowJson::write_thread(const Thread& thread, const ProcessFacts& facts) {
   signals("blocked", more.blocked);
   json_.text("wchan", more.wchan, true);
   array("stack", more.stack, [&](const std::string& each) { json_.string(each); });
-  array("waits", snapshot_.waits_of(thread), [&](const Wait& wait) { channels_.write(wait, true); });
+  array("waits", snapshot_.waits_of(thread),
+        [&](const Wait& wait) { channels_.write(wait, true); });
   json_.end_object();
 }
 

@@ -193,8 +193,8 @@ void ShowWriter::write_channel(const Channel& channel) {
   if (channel.uid || channel.permissions) {
     const std::string owner =
         channel.uid ? escaped(users_.name(*channel.uid), terminal_.escape()) : "-";
-    line("owner", channel.permissions ? fmt::format("{}, mode {:04o}", owner, *channel.permissions)
-                                      : owner);
+    line("owner",
+         channel.permissions ? fmt::format("{}, mode {:04o}", owner, *channel.permissions) : owner);
   }
   write_amounts(channel);
   write_attributes(channel);
@@ -209,8 +209,12 @@ void ShowWriter::write_endpoints(const Channel& channel) {
   if (endpoints.empty()) {
     return;
   }
-  Table table({{"    ROLE"}, {.heading = "PROCESS", .flexible = true}, {.heading = "FD", .right = true},
-               {"ACCESS"}, {"USER"}, {.heading = "COMMAND", .flexible = true}},
+  Table table({{"    ROLE"},
+               {.heading = "PROCESS", .flexible = true},
+               {.heading = "FD", .right = true},
+               {"ACCESS"},
+               {"USER"},
+               {.heading = "COMMAND", .flexible = true}},
               Table::Form::aligned, true);
   std::vector<ProcessIndex> processes;
   for (size_t i = 0; i < std::min(endpoints.size(), most_endpoints); i++) {
@@ -402,8 +406,11 @@ void ShowWriter::write_resource_limits(const Process& process, const ProcessFact
     return;
   }
   section("limits");
-  Table table({{"    LIMIT"}, {.heading = "USED", .right = true}, {.heading = "SOFT", .right = true},
-               {.heading = "HARD", .right = true}, {"UNIT"}},
+  Table table({{"    LIMIT"},
+               {.heading = "USED", .right = true},
+               {.heading = "SOFT", .right = true},
+               {.heading = "HARD", .right = true},
+               {"UNIT"}},
               Table::Form::aligned, true);
   const auto number = [](const std::optional<uint64_t>& value) {
     return value ? std::to_string(*value) : std::string("unlimited");
@@ -431,8 +438,7 @@ void ShowWriter::write_process_channels(ProcessIndex index,
     return;
   }
   std::vector<Column> columns = default_tree_columns();
-  std::vector<TableColumn> headings = {
-      {.heading = "    ID", .flexible = true, .cut_inside = true}};
+  std::vector<TableColumn> headings = {{.heading = "    ID", .flexible = true, .cut_inside = true}};
   for (const Column& column : columns) {
     headings.push_back({column.heading(), column.right, column.flexible, column.cut_inside});
   }
@@ -458,8 +464,7 @@ void ShowWriter::write_threads(const Process& process, const ProcessFacts& facts
   section(fmt::format("threads: {}", threads.size()));
   for (size_t i = 0; i < std::min(threads.size(), most_threads); i++) {
     const Thread& thread = threads[i];
-    std::string text =
-        fmt::format("{} {}", who_.label(thread), state_text(thread.state));
+    std::string text = fmt::format("{} {}", who_.label(thread), state_text(thread.state));
     const auto to = std::back_inserter(text);
     if (thread.syscall >= 0) {
       fmt::format_to(to, " in {}", syscall_name(thread.syscall));

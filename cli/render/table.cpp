@@ -95,7 +95,10 @@ class Table::Reader {
 };
 
 Table::Table(std::vector<TableColumn> columns, Form form, bool headings)
-    : columns_(std::move(columns)), form_(form), widest_(columns_.size(), 1), usual_(columns_.size(), 1) {
+    : columns_(std::move(columns)),
+      form_(form),
+      widest_(columns_.size(), 1),
+      usual_(columns_.size(), 1) {
   if (headings) {
     for (const TableColumn& column : columns_) {
       cell(column.heading, Style::heading);

@@ -15,9 +15,9 @@ enum class Style : unsigned char { plain, heading, dim, bold, warning, alarm };
 
 struct TableColumn {
   std::string heading;
-  bool right = false;        ///< aligned to the right
-  bool flexible = false;     ///< gives way first where the terminal is too narrow
-  bool cut_inside = false;   ///< when shortened, its two ends stay: for paths
+  bool right = false;       ///< aligned to the right
+  bool flexible = false;    ///< gives way first where the terminal is too narrow
+  bool cut_inside = false;  ///< when shortened, its two ends stay: for paths
 };
 
 /// Rows of cells, printed in aligned columns. Cells must have been escaped.
@@ -33,8 +33,8 @@ class Table {
 
   Table(std::vector<TableColumn> columns, Form form, bool headings);
 
-  /// The cells of a row, left to right. An empty cell stays empty when aligned and is "-" when raw; what is
-  /// unknown has to say "-" itself.
+  /// The cells of a row, left to right. An empty cell stays empty when aligned and is "-" when raw;
+  /// what is unknown has to say "-" itself.
   void cell(std::string_view text, Style style = Style::plain);
   /// Fits to the terminal. Where there is none, nothing is shortened; a cell that is much longer
   /// than others then stands out instead of widening its column.

@@ -20,8 +20,7 @@ std::string_view variable(const char* name) {
 }
 
 size_t terminal_width() {
-  if (const auto columns = parse_number<unsigned>(variable("COLUMNS"));
-      columns && *columns > 0) {
+  if (const auto columns = parse_number<unsigned>(variable("COLUMNS")); columns && *columns > 0) {
     return *columns;
   }
   winsize size{};
@@ -37,9 +36,9 @@ Terminal detect_terminal(ColorChoice choice) {
   Terminal terminal;
   terminal.interactive = ::isatty(STDOUT_FILENO) == 1;
   terminal.width = terminal.interactive ? terminal_width() : 0;
-  terminal.color = choice == ColorChoice::always ||
-                   (choice == ColorChoice::automatic && terminal.interactive &&
-                    variable("NO_COLOR").empty() && variable("TERM") != "dumb");
+  terminal.color =
+      choice == ColorChoice::always || (choice == ColorChoice::automatic && terminal.interactive &&
+                                        variable("NO_COLOR").empty() && variable("TERM") != "dumb");
   terminal.utf8 = std::string_view(::nl_langinfo(CODESET)) == "UTF-8";
   return terminal;
 }

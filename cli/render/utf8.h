@@ -14,8 +14,8 @@ struct CodePoint {
 };
 
 /// Decodes the front of text, which must not be empty. Overlong forms, surrogates and values beyond
-/// U+10FFFF are invalid. An invalid sequence takes as many bytes as could have begun a valid one, so
-/// that the number of replacement characters is the one of every other decoder (Unicode, 3.9).
+/// U+10FFFF are invalid. An invalid sequence takes as many bytes as could have begun a valid one,
+/// so that the number of replacement characters is the one of every other decoder (Unicode, 3.9).
 inline CodePoint first_code_point(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);

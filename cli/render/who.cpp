@@ -140,9 +140,9 @@ void Who::append_who(std::string& out, const Channel& channel) {
     return;
   }
   const bool same = !found.left.empty() && found.left == found.right;
-  const bool remote = found.arrow == Sides::Arrow::both_ways && found.right.empty() &&
-                      (channel.kind == Kind::tcp || channel.kind == Kind::udp ||
-                       channel.kind == Kind::vsock);
+  const bool remote =
+      found.arrow == Sides::Arrow::both_ways && found.right.empty() &&
+      (channel.kind == Kind::tcp || channel.kind == Kind::udp || channel.kind == Kind::vsock);
   if (same || remote) {
     append_some(out, found.left);
   } else {

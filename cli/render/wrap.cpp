@@ -11,8 +11,8 @@ void write_wrapped(Output& out, const Terminal& terminal, std::string_view lead,
                    std::string_view text) {
   constexpr size_t least = 10;  // a column narrower than this is worse than a long line
   out.write(lead);
-  const size_t room = terminal.width > indent + least ? terminal.width - indent
-                                                      : std::max(terminal.width, least);
+  const size_t room =
+      terminal.width > indent + least ? terminal.width - indent : std::max(terminal.width, least);
   while (terminal.width != 0 && display_width(text) > room) {
     const std::string_view front = fitting_front(text, room);
     const size_t blank = text[front.size()] == ' ' ? front.size() : front.rfind(' ');

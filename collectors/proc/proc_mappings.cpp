@@ -97,6 +97,9 @@ void MappingReader::read(Target& target) {
   target.refused = reader_.error() == EACCES || reader_.error() == EPERM;
   while (!text.empty()) {
     const auto line = parse_maps_line(next_line(text));
+    if (line && line->path.starts_with("anon_inode:")) {
+      continue;  // the rings of io_uring or perf: memory of the kernel, no file
+    }
     if (!line || !line->shared || line->inode == 0) {
       // Inode 0 is no file; that a System V segment can have it too is told by its name.
       if (!line || !line->shared || !line->path.starts_with("/SYSV")) {
@@ -120,7 +123,7 @@ void MappingReader::read(Target& target) {
     fact.facts.magic = UNKNOWN_U32;
     if (mount) {
       file = look_at(target.pid, *line, *mount, fact.object);
-      fact.facts.magic = mount->magic != 0 ? mount->magic : UNKNOWN_U32;
+      fact.facts.magic = mount->magic;  // 0: no file system of memory
     }
     fact.mode = file.mode;
     fact.uid = file.uid;

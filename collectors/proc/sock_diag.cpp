@@ -214,6 +214,8 @@ std::optional<OtherFacts> parse_packet_diag(std::span<const std::byte> payload) 
       facts.rx_memory = meminfo(value, SK_MEMINFO_RMEM_ALLOC);
       facts.rcvbuf = meminfo(value, SK_MEMINFO_RCVBUF);
       facts.drops = meminfo(value, SK_MEMINFO_DROPS);
+    } else if (type == PACKET_DIAG_UID) {
+      facts.uid = copy_front<uint32_t>(value).value_or(UNKNOWN_U32);
     }
   });
   return facts;
@@ -298,7 +300,7 @@ bool send_request(int netlink, const DiagRequest& request) {
     case AF_PACKET: {
       packet_diag_req body{};
       body.sdiag_family = AF_PACKET;
-      body.pdiag_show = PACKET_SHOW_MEMINFO;
+      body.pdiag_show = PACKET_SHOW_INFO | PACKET_SHOW_MEMINFO;  // the first has the user
       return send_request(netlink, body);
     }
     case AF_VSOCK: {

@@ -47,6 +47,7 @@ struct OtherFacts {
   uint16_t family = 0, type = 0, protocol = 0, state = 0;
   uint32_t port = UNKNOWN_U32, peer_port = UNKNOWN_U32, cid = UNKNOWN_U32, peer_cid = UNKNOWN_U32;
   uint32_t rx_memory = UNKNOWN_U32, rcvbuf = UNKNOWN_U32, drops = UNKNOWN_U32;
+  uint32_t uid = UNKNOWN_U32;
   uint32_t net_ns = UNKNOWN_U32;
 };
 

@@ -432,6 +432,9 @@ void SocketTable::emit_other(const file_record& file, const OtherFacts& facts,
   fact.rcvbuf = facts.rcvbuf;
   fact.drops = facts.drops;
   fact.net_ns = facts.net_ns;
+  if (facts.uid != UNKNOWN_U32) {
+    fact.file.uid = facts.uid;
+  }
   sink(fact.file.head);
 }
 

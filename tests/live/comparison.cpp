@@ -13,11 +13,13 @@ namespace {
 
 class Comparison {
  public:
-  Comparison(std::string_view kind, bool is_proc) : kind_(kind), is_proc_(is_proc) {}
+  Comparison(std::string_view kind, std::string_view type, bool is_proc)
+      : kind_(kind), type_(type), is_proc_(is_proc) {}
 
   /// Compares everything below path, a name such as "attributes.count".
   void check(const std::string& path, const Json& expected, const Json& actual) {
-    if (is_proc_ && actual.IsNull() && !expected.IsNull() && is_unknown_to_proc(kind_, path)) {
+    if (is_proc_ && actual.IsNull() && !expected.IsNull() &&
+        is_unknown_to_proc(kind_, type_, path)) {
       return;
     }
     if (expected.IsObject() && actual.IsObject()) {
@@ -39,7 +41,7 @@ class Comparison {
       }
       for (const Json& each : expected.GetArray()) {
         const bool found = std::any_of(actual.Begin(), actual.End(), [&](const Json& other) {
-          Comparison inner(kind_, is_proc_);
+          Comparison inner(kind_, type_, is_proc_);
           inner.check(path, each, other);
           return inner.problems_.empty();
         });
@@ -60,6 +62,7 @@ class Comparison {
   }
 
   std::string kind_;
+  std::string type_;
   bool is_proc_;
   Problems problems_;
 };
@@ -113,13 +116,14 @@ const Json* find_channel(const Json& output, std::string_view id) {
 }
 
 Problems compare_channel(const Json& truth, const Json& channel, std::string_view source) {
-  Comparison comparison(text_of(member(truth, "kind")), source == "proc");
+  Comparison comparison(text_of(member(truth, "kind")),
+                        text_of(member(member(channel, "attributes"), "type")), source == "proc");
   comparison.check("", truth, channel);
   return std::move(comparison.problems());
 }
 
 bool covers(const Json& expected, const Json& actual) {
-  Comparison comparison("", false);
+  Comparison comparison("", "", false);
   comparison.check("", expected, actual);
   return comparison.problems().empty();
 }

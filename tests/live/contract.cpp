@@ -121,8 +121,40 @@ std::map<std::string, std::set<std::string>> documented_attributes() {
   return documented;
 }
 
-Problems check_contract(const Json& output) {
+void check_channel_contract(const Json& channel, Problems& problems) {
   static const auto documented = documented_attributes();
+  const std::string where(text_of(member(channel, "id")));
+  check(channel_rules, channel, where, problems);
+  check(amount_rules, member(channel, "depth"), where + " depth", problems);
+  check(amount_rules, member(channel, "capacity"), where + " capacity", problems);
+  check_each(endpoint_rules, member(channel, "endpoints"), where + " endpoint", problems);
+  check_each(wait_rules, member(channel, "waits"), where + " wait", problems);
+  const auto kind = documented.find(std::string(text_of(member(channel, "kind"))));
+  if (kind == documented.end()) {
+    problems.push_back(fmt::format("{}: its kind is not documented", where));
+    return;
+  }
+  const Json& attributes = member(channel, "attributes");
+  if (!attributes.IsObject()) {
+    return;
+  }
+  for (const std::string& key : kind->second) {
+    if (!attributes.HasMember(key.c_str())) {
+      problems.push_back(fmt::format("{}: has no attribute {}", where, key));
+    }
+  }
+  for (const auto& each : attributes.GetObject()) {
+    std::string_view key = text_of(each.name);
+    if (key.ends_with("_hex")) {  // beside a name that is not UTF-8
+      key.remove_suffix(4);
+    }
+    if (kind->second.count(std::string(key)) == 0) {
+      problems.push_back(fmt::format("{}: attribute {} is not documented", where, key));
+    }
+  }
+}
+
+Problems check_contract(const Json& output) {
   Problems problems;
   check(head_rules, output, "the output", problems);
   if (text_of(member(output, "schema")) != "ipcscope/1") {
@@ -136,34 +168,9 @@ Problems check_contract(const Json& output) {
   std::set<std::string_view> ids;
   for (const Json& channel : channels.GetArray()) {
     const std::string_view id = text_of(member(channel, "id"));
-    const std::string where(id);
-    check(channel_rules, channel, where, problems);
-    check(amount_rules, member(channel, "depth"), where + " depth", problems);
-    check(amount_rules, member(channel, "capacity"), where + " capacity", problems);
-    check_each(endpoint_rules, member(channel, "endpoints"), where + " endpoint", problems);
-    check_each(wait_rules, member(channel, "waits"), where + " wait", problems);
+    check_channel_contract(channel, problems);
     if (!ids.insert(id).second) {
-      problems.push_back("two channels have the identifier " + where);
-    }
-    const auto kind = documented.find(std::string(text_of(member(channel, "kind"))));
-    if (kind == documented.end()) {
-      problems.push_back(fmt::format("{}: its kind is not documented", where));
-      continue;
-    }
-    const Json& attributes = member(channel, "attributes");
-    for (const std::string& key : kind->second) {
-      if (!attributes.HasMember(key.c_str())) {
-        problems.push_back(fmt::format("{}: has no attribute {}", where, key));
-      }
-    }
-    for (const auto& each : attributes.GetObject()) {
-      std::string_view key = text_of(each.name);
-      if (key.ends_with("_hex")) {  // beside a name that is not UTF-8
-        key.remove_suffix(4);
-      }
-      if (kind->second.count(std::string(key)) == 0) {
-        problems.push_back(fmt::format("{}: attribute {} is not documented", where, key));
-      }
+      problems.push_back(fmt::format("two channels have the identifier {}", id));
     }
   }
   return problems;

@@ -16,4 +16,7 @@ std::map<std::string, std::set<std::string>> documented_attributes();
 /// missing, attributes that it does not know, or other types.
 Problems check_contract(const Json& output);
 
+/// The same for one channel of it; adds to problems.
+void check_channel_contract(const Json& channel, Problems& problems);
+
 }  // namespace ipcscope::live

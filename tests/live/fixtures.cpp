@@ -13,9 +13,11 @@ using namespace ipcscope::live;
 
 namespace {
 
-void report(const Problems& problems) {
-  for (const std::string& problem : problems) {
-    FAIL_CHECK(problem);
+/// One message with everything that is wrong.
+void report(const Json& truth, const std::string& errors, const Problems& problems) {
+  if (!problems.empty()) {
+    FAIL_CHECK(fmt::format("{}\ntruth: {}\nstandard error: {}", fmt::join(problems, "\n"),
+                           print(truth, 3000), errors));
   }
 }
 
@@ -72,19 +74,34 @@ TEST_CASE("fixture", "[fixture]") {
   RunningFixture fixture(choice().fixture);
   if (!fixture.is_possible()) {
     const auto expected = expected_to_be_impossible(fixture.name());
-    tell_impossible(fixture.reason() + (expected ? fmt::format("it needs {}", expected->needs)
-                                                 : std::string("this was not expected")));
-    // In CI, a fixture that is silently impossible would be a mechanism without a test.
-    CHECK((expected || !in_ci()));
+    if (!expected) {
+      // In CI, a fixture that is silently impossible would be a mechanism without a test.
+      tell_impossible(fixture.reason());
+      CHECK_FALSE(in_ci());
+      return;
+    }
+    INFO(fixture.reason());
+    CHECK(expected->is_lacking());
+    const std::string text = fmt::format("{} needs {}", fixture.name(), expected->needs);
+    if (in_ci()) {
+      WARN("NOT POSSIBLE HERE: " << text);  // ./dev test counts a skipped test in CI as failed
+    } else {
+      tell_impossible(text);
+    }
     return;
   }
   const Outcome listed = run(ipcscope_command({"ls", "--json", "--source=" + choice().source}));
-  INFO("truth: " << print(fixture.truth(), 3000));
   INFO("standard error: " << listed.errors);
   REQUIRE(listed.status == 0);
   const Document output = parse(listed.output);
-  report(check_contract(output));
-  report(compare_list(fixture.truth(), output, choice().source));
+  Problems problems = compare_list(fixture.truth(), output, choice().source);
+  // The contract of its own channels only: what else runs on the host is no matter of this fixture.
+  for (const Json& channel : member(fixture.truth(), "channels").GetArray()) {
+    if (const Json* listed_channel = find_channel(output, text_of(member(channel, "id")))) {
+      check_channel_contract(*listed_channel, problems);
+    }
+  }
+  report(fixture.truth(), listed.errors, problems);
   compare_show(fixture.truth(), choice().source);
   CHECK(fixture.stop() == "");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #define CATCH_CONFIG_RUNNER
+#define CATCH_CONFIG_CONSOLE_WIDTH 1000  // wrapped lines of JSON could not be searched
 #include "tests/live/main.h"
 
 #include <fmt/format.h>

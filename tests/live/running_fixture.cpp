@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <fstream>
 #include <stdexcept>
 
 namespace ipcscope::live {
@@ -12,10 +13,23 @@ namespace {
 
 constexpr int exit_impossible = 77;
 
+bool no_free_huge_page() {
+  std::ifstream information("/proc/meminfo");
+  std::string word;
+  while (information >> word) {
+    if (word == "HugePages_Free:") {
+      long pages = 0;
+      information >> pages;
+      return pages == 0;
+    }
+  }
+  return true;
+}
+
 /// Huge pages have to be set aside by the administrator; a test does not change such settings.
 constexpr Impossible impossible[] = {
-    {"shm-huge", "huge pages (vm.nr_hugepages)"},
-    {"memfd-huge", "huge pages (vm.nr_hugepages)"},
+    {"shm-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
+    {"memfd-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
 };
 
 std::vector<std::string> command_of(const std::string& name,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <string>
 
 namespace ipcscope::live {
 
@@ -34,6 +35,25 @@ constexpr Member members[] = {
     {"unix", "capacity.messages"},
     {"unix", "attributes.rx_messages"},
     {"unix", "attributes.peer_rx_messages"},
+    // Of a datagram socket, rqueue is the size of the first message (unix_inq_len).
+    {"unix dgram", "depth.bytes"},
+    {"unix dgram", "attributes.rx_bytes"},
+    {"unix dgram", "attributes.peer_rx_bytes"},
+    // udp_diag and /proc/net/udp count the memory that datagrams take, not their bytes.
+    {"udp", "depth.bytes"},
+    {"udp", "attributes.rx_bytes"},
+    // raw_diag is mostly not built (CONFIG_INET_RAW_DIAG), and /proc/net/raw has no limits.
+    {"raw", "capacity.bytes"},
+    // netlink_diag has no user; vsock_diag is mostly not built, and has neither user nor memory.
+    {"netlink", "owner"},
+    {"vsock", "owner"},
+    {"vsock", "depth.bytes"},
+    {"vsock", "capacity.bytes"},
+    {"vsock", "attributes.state"},
+    {"vsock", "attributes.local"},
+    {"vsock", "attributes.remote"},
+    // What of a file on a disk is in memory only mincore of an own mapping tells.
+    {"mmap", "attributes.resident_bytes"},
     // fdinfo's scm_fds is there since 5.15 but counts one end only, and not for every kind.
     {"unix", "attributes.fds_in_flight"},
     // F_GET_SEALS needs an own descriptor.
@@ -53,9 +73,11 @@ constexpr Member members[] = {
 
 }  // namespace
 
-bool is_unknown_to_proc(std::string_view kind, std::string_view path) {
-  return std::any_of(std::begin(members), std::end(members),
-                     [&](const Member& each) { return each.kind == kind && each.path == path; });
+bool is_unknown_to_proc(std::string_view kind, std::string_view type, std::string_view path) {
+  const std::string typed = std::string(kind) + " " + std::string(type);
+  return std::any_of(std::begin(members), std::end(members), [&](const Member& each) {
+    return (each.kind == kind || each.kind == typed) && each.path == path;
+  });
 }
 
 }  // namespace ipcscope::live

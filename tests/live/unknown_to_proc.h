@@ -6,7 +6,8 @@
 namespace ipcscope::live {
 
 /// Whether /proc, sock_diag and the other interfaces of --source=proc cannot tell this member of a
-/// channel of this kind, so that null is right. path is as in "attributes.count".
-bool is_unknown_to_proc(std::string_view kind, std::string_view path);
+/// channel of this kind, so that null is right. type is its attribute of that name, or empty; path
+/// is as in "attributes.count".
+bool is_unknown_to_proc(std::string_view kind, std::string_view type, std::string_view path);
 
 }  // namespace ipcscope::live

@@ -86,8 +86,7 @@ TEST_CASE("what show tells of a process", "[facts]") {
   CHECK(facts.namespaces[0].second == 4026531839U);
   REQUIRE(facts.threads.size() == 2);
   CHECK(facts.threads[0].wchan == "pipe_read");
-  CHECK(facts.threads[0].stack ==
-        std::vector<std::string>{"anon_pipe_read+0x2e1", "vfs_read+0x2"});
+  CHECK(facts.threads[0].stack == std::vector<std::string>{"anon_pipe_read+0x2e1", "vfs_read+0x2"});
   CHECK(facts.threads[1].wchan.empty());
   CHECK_FALSE(facts.threads[1].pending.has_value());
 }

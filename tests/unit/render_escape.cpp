@@ -25,8 +25,12 @@ TEST_CASE("what a terminal acts on is escaped", "[escape]") {
   CHECK(escaped("a\nb\tc\rd", utf8) == "a\\nb\\tc\\rd");
   CHECK(escaped("\x1b[31mred\x7f", utf8) == "\\x1b[31mred\\x7f");
   CHECK(escaped(std::string_view("a\0b", 3), utf8) == "a\\x00b");
-  CHECK(escaped("\xc2\x9b" "31m", utf8) == "\\u{9b}31m");        // CSI as one C1 control
-  CHECK(escaped("\xe2\x80\xae" "txt", utf8) == "\\u{202e}txt");  // right-to-left override
+  CHECK(escaped("\xc2\x9b"
+                "31m",
+                utf8) == "\\u{9b}31m");  // CSI as one C1 control
+  CHECK(escaped("\xe2\x80\xae"
+                "txt",
+                utf8) == "\\u{202e}txt");  // right-to-left override
   CHECK(escaped("\xe2\x81\xa6", utf8) == "\\u{2066}");
   CHECK(escaped("\xe2\x80\x8b", utf8) == "\\u{200b}");  // zero width space
   CHECK(escaped("\xf3\xa0\x81\x81", utf8) == "\\u{e0041}");
@@ -48,7 +52,7 @@ TEST_CASE("printable characters stay where the locale has them", "[escape]") {
 TEST_CASE("what is not UTF-8 is shown byte by byte", "[escape]") {
   CHECK(escaped("\xff", utf8) == "\\xff");
   CHECK(escaped("\xc3", utf8) == "\\xc3");
-  CHECK(escaped("\xc0\x80", utf8) == "\\xc0\\x80");          // overlong
+  CHECK(escaped("\xc0\x80", utf8) == "\\xc0\\x80");           // overlong
   CHECK(escaped("\xed\xa0\x80", utf8) == "\\xed\\xa0\\x80");  // a surrogate
   CHECK(escaped("\xf4\x90\x80\x80", utf8) == "\\xf4\\x90\\x80\\x80");
   CHECK(escaped("\xe2\x80", utf8) == "\\xe2\\x80");
@@ -60,8 +64,12 @@ TEST_CASE("blanks are escaped where they separate columns", "[escape]") {
 }
 
 TEST_CASE("decoding takes as many bytes as could have begun a character", "[utf8]") {
-  CHECK(first_code_point("\xe2\x80" "a").size == 2);
-  CHECK(first_code_point("\xe2" "a").size == 1);
+  CHECK(first_code_point("\xe2\x80"
+                         "a")
+            .size == 2);
+  CHECK(first_code_point("\xe2"
+                         "a")
+            .size == 1);
   CHECK(first_code_point("\xf0\x80\x80\x80").size == 1);
   CHECK(first_code_point("\xf0\x9f\x98\x80").value == 0x1f600);
   CHECK(first_code_point("\xf0\x9f\x98\x80").valid);

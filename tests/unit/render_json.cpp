@@ -42,7 +42,10 @@ TEST_CASE("strings are valid JSON and harmless to a terminal", "[json]") {
   CHECK(quoted("\xe2\x80\xae") == R"("\u202e")");
   CHECK(quoted("\xf3\xa0\x81\x81") == R"("\udb40\udc41")");
   CHECK(quoted("caf\xc3\xa9") == "\"caf\xc3\xa9\"");
-  CHECK(quoted("a\xff" "b") == "\"a\xef\xbf\xbd" "b\"");
+  CHECK(quoted("a\xff"
+               "b") ==
+        "\"a\xef\xbf\xbd"
+        "b\"");
 }
 
 TEST_CASE("numbers that a double cannot hold become strings", "[json]") {
@@ -149,7 +152,8 @@ TEST_CASE("output of any size arrives in order", "[output]") {
   std::string expected;
   const std::string text = captured([&](Output& out) {
     for (size_t i = 0; i < 300; i++) {
-      const std::string part(i * 37 % 5000 + (i == 150 ? 600'000 : 0), static_cast<char>('a' + i % 26));
+      const std::string part(i * 37 % 5000 + (i == 150 ? 600'000 : 0),
+                             static_cast<char>('a' + i % 26));
       expected += part;
       out.write(part);
       expected += std::to_string(i);

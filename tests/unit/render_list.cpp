@@ -47,8 +47,8 @@ TEST_CASE("who is at a pipe", "[list]") {
   CHECK(column(pipe({Role::reader}), "who") == "- -> p[1]\n");
   CHECK(column(pipe({Role::reader}, 1, 0), "who") == "closed -> p[1]\n");
   CHECK(column(pipe({Role::writer}, 0, 1), "who") == "p[1] -> closed\n");
-  CHECK(column(pipe({Role::writer, Role::writer, Role::writer, Role::writer, Role::reader}), "who") ==
-        "p[1],p[2]+2 -> p[5]\n");
+  CHECK(column(pipe({Role::writer, Role::writer, Role::writer, Role::writer, Role::reader}),
+               "who") == "p[1],p[2]+2 -> p[5]\n");
   CHECK(column(pipe({Role::writer, Role::writer, Role::writer, Role::reader}), "writers") ==
         "p[1],p[2],p[3]\n");
   CHECK(column(pipe({Role::writer, Role::reader}), "pids") == "1,2\n");
@@ -136,8 +136,7 @@ TEST_CASE("hostile names", "[list]") {
   scene.end(channel, evil, Role::writer);
   const Snapshot snapshot = scene.builder.finish();
   CHECK(column(snapshot, "id") == "fifo:/a b\\n\\x9b\n");
-  CHECK(column(snapshot, "id,who", true) ==
-        "fifo:/a\\x20b\\n\\x9b \\x1b]0;x\\x07\\n[1]_->_-\n");
+  CHECK(column(snapshot, "id,who", true) == "fifo:/a\\x20b\\n\\x9b \\x1b]0;x\\x07\\n[1]_->_-\n");
 }
 
 TEST_CASE("the tree of processes", "[list]") {

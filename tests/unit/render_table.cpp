@@ -51,8 +51,9 @@ TEST_CASE("a terminal is never overrun, however narrow", "[table]") {
   std::setlocale(LC_CTYPE, "C.UTF-8");
   const bool utf8 = GENERATE(false, true);
   for (size_t width = 1; width < 60; width++) {
-    const std::string text = print(sample(Table::Form::aligned, "fifo:/a/long/\u65e5\u672c/path"),
-                                   {.interactive = true, .width = width, .color = false, .utf8 = utf8});
+    const std::string text =
+        print(sample(Table::Form::aligned, "fifo:/a/long/\u65e5\u672c/path"),
+              {.interactive = true, .width = width, .color = false, .utf8 = utf8});
     std::istringstream lines(text);
     size_t rows = 0;
     for (std::string line; std::getline(lines, line); rows++) {
@@ -64,9 +65,8 @@ TEST_CASE("a terminal is never overrun, however narrow", "[table]") {
 }
 
 TEST_CASE("paths keep both ends when they are shortened", "[table]") {
-  const std::string text =
-      print(sample(Table::Form::aligned, "fifo:/var/lib/some/where/queue"),
-            {.interactive = true, .width = 35, .color = false, .utf8 = false});
+  const std::string text = print(sample(Table::Form::aligned, "fifo:/var/lib/some/where/queue"),
+                                 {.interactive = true, .width = 35, .color = false, .utf8 = false});
   CHECK(text.find("fifo:/v~/queue") != std::string::npos);
 }
 

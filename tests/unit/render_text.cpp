@@ -73,7 +73,7 @@ TEST_CASE("percent says 0 and 100 only when it is so", "[text]") {
 
 TEST_CASE("a wait is exact when its two bounds agree", "[text]") {
   CHECK(since_text(41 * second, 41 * second + 5) == "41s");
-  CHECK(since_text(41 * second, 44 * second) == "41s");    // within a tenth
+  CHECK(since_text(41 * second, 44 * second) == "41s");  // within a tenth
   CHECK(since_text(41 * second, 60 * second) == ">=41s");
   CHECK(since_text(second / 100, second / 11) == "10ms");  // nobody would notice
   CHECK(since_text(41 * second, std::nullopt) == ">=41s");
@@ -93,7 +93,8 @@ TEST_CASE("times", "[text]") {
 }
 
 TEST_CASE("the nearest name", "[suggest]") {
-  static constexpr std::string_view names[] = {"pipe", "unix", "epoll", "eventfd", "posixshm", "shm"};
+  static constexpr std::string_view names[] = {"pipe",    "unix",     "epoll",
+                                               "eventfd", "posixshm", "shm"};
   CHECK(nearest("pip", names) == "pipe");
   CHECK(nearest("pipes", names) == "pipe");
   CHECK(nearest("UNIX", names) == "unix");

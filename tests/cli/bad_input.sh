@@ -1,0 +1,73 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Wrong usage: one clear line, and status 2.
+# shellcheck source=/dev/null disable=SC2153,SC2154
+. "$(dirname "$0")/harness.sh"
+
+top="; try 'ipcscope --help'"
+ls="; try 'ipcscope ls --help'"
+
+expect 2 "ipcscope: which command?$top"
+expect 2 "ipcscope: unknown command 'sl'; did you mean 'ls'?$top" sl
+expect 2 "ipcscope: unknown command 'frobnicate'$top" frobnicate --json
+expect 2 "ipcscope: unknown option '--jsn'$top" --jsn
+expect 2 "ipcscope: unknown option '--blokced'; did you mean '--blocked'?$ls" ls --blokced
+expect 2 "ipcscope: unknown option '-x'$ls" ls -x
+expect 2 "ipcscope: unknown kind 'pipes'; did you mean 'pipe'?$ls" ls pipes
+expect 2 "ipcscope: unknown kind 'eventfs'; did you mean 'eventfd'?$ls" ls pipe eventfs
+expect 2 "ipcscope: unknown kind 'zebra'$ls" ls zebra
+expect 2 "ipcscope: unknown kind '\\x1b[31m\\n'$ls" ls $'\e[31m\n'
+expect 2 "ipcscope: unknown column 'knid'; did you mean 'kind'?$ls" ls -o id,knid
+expect 2 "ipcscope: a column name is missing after -o$ls" ls -o id,
+expect 2 "ipcscope: option '--output' needs one value$ls" ls -o
+expect 2 "ipcscope: '--output' needs a value that is not empty$ls" ls -o ''
+expect 2 "ipcscope: '--name' needs a value that is not empty$ls" ls --name ''
+expect 2 "ipcscope: option '--pid' needs one value$ls" ls -p
+expect 2 "ipcscope: 'abc' is not a process number$ls" ls -p abc
+expect 2 "ipcscope: '0' is not a process number$ls" ls -p 0
+expect 2 "ipcscope: '-1' is not a process number$ls" ls -p -1
+expect 2 "ipcscope: '99999999999' is not a process number$ls" ls -p 99999999999
+expect 2 "ipcscope: no user 'nobody-at-all'$ls" ls --user nobody-at-all
+expect 2 "ipcscope: '--color' is auto, always or never$ls" ls --color=blue
+expect 2 "ipcscope: '--source' is auto, bpf or proc$ls" ls --source=magic
+expect 2 "ipcscope: option '--blocked' takes no value$ls" ls --blocked=maybe
+expect 2 "ipcscope: '--json' and '--raw' cannot be used together$ls" ls --json --raw
+expect 2 "ipcscope: '--json' and '--tree' cannot be used together$ls" ls --tree --json
+expect 2 "ipcscope: '--json' and '--output' cannot be used together$ls" ls --json -o id
+expect 2 "ipcscope: which channel or process?; try 'ipcscope show --help'" show
+expect 2 "ipcscope: unknown option '--tree'; try 'ipcscope doctor --help'" doctor --tree
+expect 2 "ipcscope: 'x' is too much; try 'ipcscope doctor --help'" doctor x
+expect 2 "ipcscope: no channel 'pip:3': unknown kind 'pip'; did you mean 'pipe'?" show pip:3
+expect 2 "ipcscope: no channel 'fifo:/nowhere'" show fifo:/nowhere
+
+# A process that is gone.
+sleep 0 &
+gone=$!
+wait $gone
+expect 2 "ipcscope: no process $gone" ls -p $gone
+expect 2 "ipcscope: no process $gone, and no channel with that number" show $gone
+
+# Without the privilege, BPF is refused and not replaced.
+if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
+  setpriv --reuid 65534 --clear-groups "$IPCSCOPE" ls --source=bpf >"$SCRATCH/out" 2>"$SCRATCH/err"
+  check "--source=bpf without the privilege: status 3" test $? -eq 3
+  check "--source=bpf without the privilege: one line" test "$(wc -l <"$SCRATCH/err")" -eq 1
+  check "--source=bpf without the privilege: no output" test ! -s "$SCRATCH/out"
+fi
+
+# Helps are golden: UPDATE=1 writes them anew.
+for command in '' ls show doctor; do
+  # shellcheck disable=SC2086
+  run $command --help
+  golden=$GOLDEN/help${command:+-$command}.txt
+  [[ -n ${UPDATE:-} ]] && cp "$SCRATCH/out" "$golden"
+  check "ipcscope $command --help" diff "$golden" "$SCRATCH/out"
+  check "ipcscope $command --help: status" test "$status" -eq 0
+  check "ipcscope $command --help fits 100 columns" test -z "$(grep -E '.{101}' "$SCRATCH/out")"
+done
+run ls -H
+[[ -n ${UPDATE:-} ]] && cp "$SCRATCH/out" "$GOLDEN/columns.txt"
+check "ipcscope ls -H" diff "$GOLDEN/columns.txt" "$SCRATCH/out"
+run --version
+check "--version" grep -q -E '^libbpf [0-9.]+ \((static|shared)\)$' "$SCRATCH/out"
+finish
