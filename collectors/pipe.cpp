@@ -40,7 +40,7 @@ class Pipes final : public Mechanism {
  private:
   struct Known {
     ChannelIndex channel;
-    /// Where "packet_mode" is among the attributes, to be filled in by the first writer; no_index
+    /// Where "packet_mode" is among its attributes, to be filled in by the first writer; no_index
     /// when it is known.
     uint32_t mode_at;
   };
@@ -75,7 +75,7 @@ ChannelIndex Pipes::describe(const pipe_record& pipe, Assembly& assembly, uint32
   builder.natural(index, "inode", file.inode);
   // A mode of the write end: the read end's flags never have it (create_pipe_files, fs/pipe.c).
   if ((file.flags & O_ACCMODE) == O_RDONLY) {
-    mode_at = static_cast<uint32_t>(builder.snapshot().attributes.size());
+    mode_at = builder.channel(index).attribute_count;
     builder.unknown(index, "packet_mode");
   } else {
     builder.boolean(index, "packet_mode", (file.flags & O_DIRECT) != 0);
@@ -89,7 +89,9 @@ ChannelIndex Pipes::describe(const pipe_record& pipe, Assembly& assembly, uint32
 
 void Pipes::learn_mode(Known& known, const file_record& writer, Assembly& assembly) {
   if (known.mode_at != no_index) {
-    Attribute& mode = assembly.builder.snapshot().attributes[known.mode_at];
+    const Channel& channel = assembly.builder.channel(known.channel);
+    Attribute& mode =
+        assembly.builder.snapshot().attributes[channel.first_attribute + known.mode_at];
     mode.type = Attribute::Type::boolean;
     mode.boolean = (writer.flags & O_DIRECT) != 0;
     known.mode_at = no_index;

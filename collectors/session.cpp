@@ -4,6 +4,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <memory>
@@ -58,7 +59,11 @@ class Dispatch {
 
   void take(const record& fact) {
     if (fact.kind == RECORD_THREAD) {
-      assembly_.add_thread(reinterpret_cast<const thread_record&>(fact));
+      thread_record thread = reinterpret_cast<const thread_record&>(fact);
+      if (fact.pid == own_pid_) {
+        thread.syscall = -1;  // its threads wait for each other while it looks
+      }
+      assembly_.add_thread(thread);
     } else if (fact.kind == RECORD_FD_COUNT) {
       assembly_.set_fd_count(reinterpret_cast<const fd_count_record&>(fact));
     }
@@ -91,6 +96,36 @@ class Dispatch {
   std::array<std::vector<Mechanism*>, RECORD_KINDS> takers_;
 };
 
+/// Processes that /proc has and the walk did not show: some hardened kernels hide them from BPF.
+/// One that has only just begun is not meant.
+void cover_hidden(const Assembly& assembly, const ProcRoot& proc, std::vector<Coverage>& coverage) {
+  const Result<std::vector<int>> pids = proc.numbers(".");
+  if (!pids || coverage.empty()) {
+    return;
+  }
+  const std::vector<Process>& seen = assembly.builder.snapshot().processes;
+  int newest = 0;
+  for (const Process& process : seen) {
+    newest = std::max(newest, process.pid);
+  }
+  Coverage& walk = coverage.back();
+  std::string first;
+  for (const int pid : *pids) {
+    if (pid > newest || assembly.process(static_cast<uint32_t>(pid)) != no_index ||
+        !proc.read(std::to_string(pid) + "/stat")) {
+      continue;
+    }
+    if (walk.unreadable++ == 0) {
+      first = std::to_string(pid);
+    }
+  }
+  if (walk.unreadable > 0) {
+    walk.state = Coverage::State::partial;
+    walk.reason = "processes that the kernel hides from BPF, the first is " + first;
+    walk.hint = "--source=proc may show more of them";
+  }
+}
+
 using Part = Result<void> (Source::*)(const Request&, const RecordSink&, std::vector<Coverage>&);
 
 /// The sources in the order in which they are to be asked.
@@ -117,13 +152,25 @@ class Sources {
     return {};
   }
 
+  [[nodiscard]] bool has_bpf() const { return bpf_ != nullptr; }
+
   /// One part from the best source that can give it.
   Result<void> collect(Part part, const char* name, const RecordSink& sink,
                        std::vector<Coverage>& coverage) {
     if (bpf_) {
-      Result<void> done = (*bpf_.*part)(request_, sink, coverage);
-      if (done || request_.source == SourceChoice::bpf) {
+      uint64_t taken = 0;
+      const RecordSink counted = [&](const record& fact) {
+        taken++;
+        sink(fact);
+      };
+      Result<void> done = (*bpf_.*part)(request_, counted, coverage);
+      if (done || (request_.source == SourceChoice::bpf && taken == 0)) {
         return done;
+      }
+      if (taken > 0) {  // what came before it failed stays; /proc would say it all again
+        coverage.push_back({name, Coverage::State::partial, taken, 0, 0, done.error().text(),
+                            "try again, or with --source=proc"});
+        return {};
       }
       coverage.push_back({name, Coverage::State::unavailable, 0, 0, 0, done.error().text(),
                           "taken from /proc instead"});
@@ -156,6 +203,9 @@ Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
   if (Result<void> done = sources.collect(&Source::walk, "bpf-iter-task", sink, snapshot.coverage);
       !done) {
     return Failure(done.error());
+  }
+  if (sources.has_bpf()) {
+    cover_hidden(assembly, proc, snapshot.coverage);
   }
   if (Result<void> done =
           sources.collect(&Source::mappings, "bpf-iter-vma", sink, snapshot.coverage);

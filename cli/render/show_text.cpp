@@ -96,7 +96,7 @@ class ShowWriter {
 
  private:
   static constexpr size_t indent = 2;
-  static constexpr size_t label_width = 12;
+  static constexpr size_t usual_label_width = 12;
 
   void title(std::string_view text) {
     out_.write(styled(text, Style::heading, terminal_.color));
@@ -109,8 +109,8 @@ class ShowWriter {
   }
   /// text must be escaped.
   void line(std::string_view label, std::string_view text) {
-    write_wrapped(out_, terminal_, fmt::format("  {:<{}}", label, label_width),
-                  indent + label_width, text.empty() ? "-" : text);
+    write_wrapped(out_, terminal_, fmt::format("  {:<{}}", label, label_width_),
+                  indent + label_width_, text.empty() ? "-" : text);
   }
   void raw_line(std::string_view label, std::string_view raw) {
     line(label, escaped(raw, terminal_.escape()));
@@ -142,6 +142,7 @@ class ShowWriter {
   Output& out_;
   const Terminal& terminal_;
   Terminal inner_;
+  size_t label_width_ = usual_label_width;
   const ShowReport& report_;
   const Snapshot& snapshot_;
   Who who_;
@@ -169,20 +170,19 @@ void ShowWriter::write_amounts(const Channel& channel) {
 }
 
 void ShowWriter::write_attributes(const Channel& channel) {
-  size_t width = label_width;
-  for (const Attribute& attribute : snapshot_.attributes_of(channel)) {
-    width = std::max(width, std::string_view(attribute.key).size() + 1);
-  }
   for (const Attribute& attribute : snapshot_.attributes_of(channel)) {
     std::string text;
     append_attribute(text, attribute, terminal_.escape());
-    write_wrapped(out_, terminal_, fmt::format("  {:<{}}", attribute.key, width), indent + width,
-                  text);
+    line(attribute.key, text);
   }
 }
 
 void ShowWriter::write_channel(const Channel& channel) {
   title(escaped(channel.id, terminal_.escape()));
+  label_width_ = usual_label_width;
+  for (const Attribute& attribute : snapshot_.attributes_of(channel)) {
+    label_width_ = std::max(label_width_, std::string_view(attribute.key).size() + 1);
+  }
   line("kind", kind_name(channel.kind));
   if (!channel.name.empty()) {
     raw_line("name", channel.name);
@@ -512,6 +512,7 @@ void ShowWriter::write_threads(const Process& process, const ProcessFacts& facts
 void ShowWriter::write_process(ProcessIndex index, const std::vector<ChannelIndex>& channels) {
   const Process& process = snapshot_.processes[index];
   title(who_.label(index));
+  label_width_ = usual_label_width;
   const auto found = report_.facts.find(process.pid);
   if (found == report_.facts.end() || !found->second.exists) {
     line("", "has ended");

@@ -53,7 +53,7 @@ holds "ls --blocked" 'all(.channels[]; .waits != [])'
 run ls --json --name 'no such name'
 holds "ls --name: nothing" '.channels == []'
 run ls --json -p $writer pipe
-id=$(jq -r '[.channels[] | select(any(.endpoints[]; .fd == 1))][0].id' "$SCRATCH/out")
+id=$(jq -r '[.channels[] | select(any(.endpoints[]; .pid == '"$writer"' and .fd == 1))][0].id' "$SCRATCH/out")
 
 run show --json "$id"
 holds "show ID: head" "$head and .command == \"show\" and (.channels | length) == 1 and .channels[0].id == \"$id\""

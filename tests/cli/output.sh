@@ -28,8 +28,8 @@ check "a closed pipe without SIGPIPE says nothing" test -z "$(grep -v ': partial
 COLUMNS=20 "$IPCSCOPE" ls 2>/dev/null >"$SCRATCH/out"
 check "no escape codes in a pipe" test -z "$(grep -P '[\x00-\x08\x0b-\x1f\x7f]' "$SCRATCH/out")"
 check "no summary in a pipe" test -z "$(grep -E '^[0-9]+ channels' "$SCRATCH/out")"
-"$IPCSCOPE" ls --color=always 2>/dev/null | grep -q $'\e\\[1mID' || fail "--color=always colours a pipe"
-"$IPCSCOPE" ls -n 2>/dev/null | grep -q '^ID' && fail "-n prints headings"
+"$IPCSCOPE" ls --color=always 2>/dev/null | grep -c $'\e\\[1mID' >/dev/null || fail "--color=always colours a pipe"
+"$IPCSCOPE" ls -n 2>/dev/null | grep -c '^ID' >/dev/null && fail "-n prints headings"
 "$IPCSCOPE" ls --raw -n -o id,bytes,pids 2>/dev/null >"$SCRATCH/out"
 check "--raw has as many words a line as columns" \
   test -z "$(awk 'NF != 3' "$SCRATCH/out")"
@@ -52,11 +52,11 @@ for command in "show $$" doctor 'ls --tree' 'ls -H'; do
   terminal 20 "$IPCSCOPE" $command >"$SCRATCH/out"
   check "$command on 20 columns" test -s "$SCRATCH/out"
 done
-terminal 80 "$IPCSCOPE" ls | grep -q $'\e\\[1m' || fail "a terminal gets colours"
-terminal 80 NO_COLOR=1 "$IPCSCOPE" ls | grep -q $'\e\\[' && fail "NO_COLOR is ignored"
-terminal 80 TERM=dumb "$IPCSCOPE" ls | grep -q $'\e\\[' && fail "TERM=dumb is ignored"
+terminal 80 "$IPCSCOPE" ls | grep -c $'\e\\[1m' >/dev/null || fail "a terminal gets colours"
+terminal 80 NO_COLOR=1 "$IPCSCOPE" ls | grep -c $'\e\\[' >/dev/null && fail "NO_COLOR is ignored"
+terminal 80 TERM=dumb "$IPCSCOPE" ls | grep -c $'\e\\[' >/dev/null && fail "TERM=dumb is ignored"
 terminal 80 COLUMNS=33 "$IPCSCOPE" ls >"$SCRATCH/out"
 widest=$(sed "$strip" "$SCRATCH/out" | grep -vE '^([0-9]+ channels?[:;]|coverage: )' | wc -L)
 check "COLUMNS is the width of the terminal" test "$widest" -le 33
-terminal 80 LC_ALL=C "$IPCSCOPE" ls --tree | grep -qP '[^\x00-\x7f]' && fail "C locale gets ASCII only"
+terminal 80 LC_ALL=C "$IPCSCOPE" ls --tree | grep -cP '[^\x00-\x7f]' >/dev/null && fail "C locale gets ASCII only"
 finish

@@ -26,7 +26,7 @@ class Comparison {
       for (const auto& each : expected.GetObject()) {
         const std::string key(text_of(each.name));
         const auto found = actual.FindMember(each.name);
-        const std::string below = path.empty() ? key : path + "." + key;
+        const std::string below = path.empty() ? key : fmt::format("{}.{}", path, key);
         if (found == actual.MemberEnd()) {
           complain(below, print(each.value), "no such member");
         } else {

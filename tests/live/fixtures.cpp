@@ -103,5 +103,5 @@ TEST_CASE("fixture", "[fixture]") {
   }
   report(fixture.truth(), listed.errors, problems);
   compare_show(fixture.truth(), choice().source);
-  CHECK(fixture.stop() == "");
+  CHECK_THAT(fixture.stop(), Catch::Equals(""));
 }

@@ -108,7 +108,7 @@ TEST_CASE("closed pipe") {
     const Outcome shown = run(ipcscope_command({"ls", form}), Seconds(30), writer.get());
     CAPTURE(form);
     CHECK(shown.status == 128 + SIGPIPE);
-    CHECK(shown.errors == "");
+    CHECK(shown.errors.empty());
   }
 }
 
@@ -154,8 +154,8 @@ TEST_CASE("exit statuses") {
     CHECK(shown.status == each.status);
     CHECK(shown.errors.find(each.says) != std::string::npos);
     if (each.status == 2) {
-      CHECK(shown.output == "");
-      CHECK(shown.errors != "");
+      CHECK(shown.output.empty());
+      CHECK_FALSE(shown.errors.empty());
     }
   }
 }

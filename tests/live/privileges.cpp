@@ -76,8 +76,8 @@ TEST_CASE("ordinary user") {
         CHECK(member(each, "reason").IsNull());
         continue;
       }
-      CHECK(text_of(member(each, "reason")) != "");
-      CHECK(text_of(member(each, "hint")) != "");
+      CHECK_FALSE(text_of(member(each, "reason")).empty());
+      CHECK_FALSE(text_of(member(each, "hint")).empty());
       bpf = bpf || text_of(member(each, "source")).starts_with("bpf");
       files = files || (text_of(member(each, "source")) == "proc-fd" &&
                         member(each, "unreadable").GetUint64() > 0);
@@ -89,8 +89,8 @@ TEST_CASE("ordinary user") {
     CHECK(run(copies.command("ipcscope", {"ls", "--strict"})).status == 4);
     const Outcome refused = run(copies.command("ipcscope", {"ls", "--source=bpf"}));
     CHECK(refused.status == 3);
-    CHECK(refused.output == "");
-    CHECK(refused.errors != "");
+    CHECK(refused.output.empty());
+    CHECK_FALSE(refused.errors.empty());
     CHECK(run(copies.command("ipcscope", {"doctor"})).status == 1);
   }
   SECTION("is told in the text too") {
@@ -103,7 +103,7 @@ TEST_CASE("ordinary user") {
       Program fixture(copies.command("ipcscope-fixture", {name}));
       const std::string truth = fixture.read_line(Seconds(30));
       INFO(name << ": " << fixture.errors());
-      REQUIRE(truth != "");
+      REQUIRE_FALSE(truth.empty());
       const Outcome listed = run(copies.command("ipcscope", {"ls", "--json"}));
       REQUIRE(listed.status == 0);
       for (const std::string& problem : compare_list(parse(truth), parse(listed.output), "proc")) {

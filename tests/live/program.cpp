@@ -66,6 +66,7 @@ Program::Program(const std::vector<std::string>& command, int output) {
                                      STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, err.write.get(), STDERR_FILENO);
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& each : command) {
     arguments.push_back(const_cast<char*>(each.c_str()));
   }

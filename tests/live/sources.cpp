@@ -104,7 +104,7 @@ class Differences {
     if (bpf.IsObject() && proc.IsObject()) {
       for (const auto& each : bpf.GetObject()) {
         const std::string key(text_of(each.name));
-        compare_value(path + "." + key, each.value, member(proc, key.c_str()));
+        compare_value(fmt::format("{}.{}", path, key), each.value, member(proc, key.c_str()));
       }
       return;
     }
@@ -193,7 +193,7 @@ TEST_CASE("both sources agree") {
   }
   // Each on its own, so that one bad end does not hide another's.
   for (const auto& fixture : fixtures) {
-    CHECK(fixture->stop() == "");
+    CHECK_THAT(fixture->stop(), Catch::Equals(""));
   }
 }
 

@@ -18,6 +18,7 @@ using namespace ipcscope;
 TEST_CASE("an arena's strings stay where they are", "[base]") {
   Arena arena;
   std::vector<std::string_view> kept;
+  kept.reserve(20000);
   for (int i = 0; i < 20000; i++) {
     kept.push_back(arena.keep("text " + std::to_string(i)));
   }
