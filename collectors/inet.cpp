@@ -40,6 +40,7 @@ struct InetEnd {
   uint32_t net_ns = 0;
   uint32_t uid = 0;
   uint16_t protocol = 0, state = 0, family = 0;
+  bool has_peer = false;
   Role role = Role::opener;
   ChannelIndex channel = no_index;
 };
@@ -115,6 +116,8 @@ class InetSockets final : public Mechanism {
  private:
   ChannelIndex add_channel(const InetEnd& first, bool both_local, Assembly& assembly);
   void describe(const InetEnd& end, const InetEnd* peer, SnapshotBuilder& builder) const;
+
+  void join_backlogs(SnapshotBuilder& builder);
 
   SocketEnds<InetEnd> ends_;
   std::string id_;
@@ -224,6 +227,55 @@ void InetSockets::describe(const InetEnd& end, const InetEnd* peer,
 
 uint64_t queued(const InetEnd& end) { return end.rx_bytes == UNKNOWN_U64 ? 0 : end.rx_bytes; }
 
+bool is_within_host(const InetEnd& end) {
+  const auto& address = end.remote.address;
+  static constexpr std::array<uint8_t, 16> loopback = {0, 0, 0, 0, 0, 0, 0, 0,
+                                                       0, 0, 0, 0, 0, 0, 0, 1};
+  return address == end.local.address || address == loopback ||
+         (is_mapped(end.remote) && address[12] == 127);
+}
+
+/// A connection that nobody accepted yet has no peer process: whoever listens at its remote address
+/// is the other end.
+void InetSockets::join_backlogs(SnapshotBuilder& builder) {
+  const std::vector<InetEnd>& ends = ends_.all();
+  std::unordered_multimap<uint16_t, uint32_t> listeners;
+  for (uint32_t i = 0; i < ends.size(); i++) {
+    if (ends[i].role == Role::listener && ends[i].backlog != 0) {
+      listeners.emplace(ends[i].local.port, i);
+    }
+  }
+  if (listeners.empty()) {
+    return;
+  }
+  std::unordered_map<uint32_t, std::vector<Endpoint>> accepting;
+  for (const InetEnd& end : ends) {
+    if (end.has_peer || end.role != Role::peer || end.protocol != IPPROTO_TCP ||
+        !is_within_host(end)) {
+      continue;
+    }
+    const auto [first, last] = listeners.equal_range(end.remote.port);
+    for (auto at = first; at != last; ++at) {
+      const InetEnd& listener = ends[at->second];
+      const bool any_address = listener.local.address == std::array<uint8_t, 16>{};
+      if (listener.net_ns != end.net_ns ||
+          (!any_address && listener.local.address != end.remote.address)) {
+        continue;
+      }
+      const auto [held, is_new] = accepting.try_emplace(at->second);
+      if (is_new) {
+        held->second = ends_.holders_of(at->second);
+      }
+      for (Endpoint holder : held->second) {
+        holder.channel = end.channel;
+        holder.role = Role::listener;
+        builder.add_endpoint(holder);
+      }
+      break;
+    }
+  }
+}
+
 void InetSockets::finish(Assembly& assembly) {
   std::vector<InetEnd>& ends = ends_.all();
   std::unordered_map<Connection, uint32_t, ConnectionHash> connected;
@@ -258,6 +310,7 @@ void InetSockets::finish(Assembly& assembly) {
     first->channel = index;
     first->role = listening ? Role::listener : Role::peer;
     if (peer != nullptr) {
+      first->has_peer = peer->has_peer = true;
       peer->channel = index;
       peer->role = Role::peer;
     }
@@ -284,6 +337,7 @@ void InetSockets::finish(Assembly& assembly) {
     describe(*first, peer, assembly.builder);
   }
   ends_.add_endpoints(assembly.builder);
+  join_backlogs(assembly.builder);
 }
 
 constexpr Kind kinds[] = {Kind::tcp, Kind::udp, Kind::raw};

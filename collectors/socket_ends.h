@@ -37,6 +37,17 @@ class SocketEnds {
   /// UINT32_MAX when no process has it.
   [[nodiscard]] uint32_t find(uint64_t socket) const { return by_socket_.find(socket); }
 
+  /// The descriptors on an end, each as an endpoint without its channel and role.
+  [[nodiscard]] std::vector<Endpoint> holders_of(uint32_t end) const {
+    std::vector<Endpoint> found;
+    for (const Endpoint& holder : holders_) {
+      if (holder.channel == end) {
+        found.push_back(holder);
+      }
+    }
+    return found;
+  }
+
   /// Gives every descriptor to the channel and in the role that its end has got.
   void add_endpoints(SnapshotBuilder& builder) {
     for (Endpoint holder : holders_) {
