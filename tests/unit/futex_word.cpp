@@ -68,8 +68,8 @@ TEST_CASE("futex: glibc mutex", "[futex]") {
 
 TEST_CASE("futex: what only resembles a glibc mutex has no owner", "[futex]") {
   // The lock of another library: 2 means contended, the caller's data is behind it.
-  for (std::vector<uint32_t> words : {mutex_words(2, 42, 7), mutex_words(2, 42, 0x12345),
-                                      mutex_words(2, 42, 0, 9), mutex_words(2, 0)}) {
+  for (const std::vector<uint32_t>& words : {mutex_words(2, 42, 7), mutex_words(2, 42, 0x12345),
+                                             mutex_words(2, 42, 0, 9), mutex_words(2, 0)}) {
     CHECK(judge_futex(call_of(2), view_of(0, words), is_42).owner == Owner::unknown);
   }
   std::vector<uint32_t> list = mutex_words(2, 42);

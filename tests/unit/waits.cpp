@@ -45,7 +45,7 @@ class Host {
     made.head = {RECORD_THREAD, sizeof made, static_cast<u32>(::getpid())};
     made.tid = made.ns_tid = static_cast<u32>(tid);
     made.ns_pid = static_cast<u32>(::getpid());
-    made.state = static_cast<u32>(state);
+    made.state = static_cast<unsigned char>(state);
     made.syscall = number;
     std::copy(args.begin(), args.end(), made.args);
     made.stack = made.instruction = 0x7fff00000000;
