@@ -52,7 +52,6 @@ u32 file_count;
 u32 own_level;                   /* of ipcscope's PID namespace */
 s64 clock_offset = -(1LL << 62); /* scheduler clock - CLOCK_MONOTONIC, at least */
 u32 leaderless_pid;              /* its descriptors were shown by another thread than the leader */
-u64 without_threads;             /* only group leaders */
 
 __noinline int send_record(u32 size) {
   if (size < sizeof(struct record) || size > sizeof(out)) {
@@ -439,9 +438,6 @@ int walk(struct bpf_iter__task *ctx) {
   }
   const u32 global_pid = (u32)task->pid;
   const int is_leader = task->pid == task->tgid;
-  if (!is_leader && without_threads) {
-    return 0;
-  }
   if (!own_level) {
     struct task_struct *self = (struct task_struct *)bpf_get_current_task();
     own_level = READ(self, thread_pid, level);

@@ -23,7 +23,6 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 #define EXPOSE(state, skeleton)                                                        \
   do {                                                                                 \
     (state)->realtime_offset = (unsigned long long*)&(skeleton)->bss->realtime_offset; \
-    (state)->without_threads = (unsigned long long*)&(skeleton)->bss->without_threads; \
     (state)->files_seen = (unsigned long long*)&(skeleton)->bss->files_seen;           \
     (state)->items_lost = (unsigned long long*)&(skeleton)->bss->items_lost;           \
   } while (0)

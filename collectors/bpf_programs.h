@@ -17,7 +17,6 @@ struct bpf_iterator_program {
 /** What user space says to the walk and hears from it, in memory shared with the program. */
 struct walk_state {
   unsigned long long* realtime_offset;
-  unsigned long long* without_threads;
   unsigned long long* files_seen;
   unsigned long long* items_lost;
 };
