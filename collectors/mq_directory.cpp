@@ -28,18 +28,7 @@ namespace ipcscope {
 
 namespace {
 
-constexpr uint32_t mqueue_magic = 0x19800202;  // ipc/mqueue.c
 constexpr int open_directory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-
-Fd detached_mount() {
-  const Fd context(static_cast<int>(::syscall(SYS_fsopen, "mqueue", FSOPEN_CLOEXEC)));
-  if (!context ||
-      ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-    return {};
-  }
-  const Fd mount(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
-  return mount ? Fd(::openat(mount.get(), ".", open_directory)) : Fd();
-}
 
 /// For kernels before 5.2. Any directory will do to mount on, in a namespace that ends with us.
 Fd private_mount() {
@@ -106,6 +95,16 @@ constexpr uint32_t list_magic = 0x5175656d;
 
 }  // namespace
 
+Fd detached_mqueue() {
+  const Fd context(static_cast<int>(::syscall(SYS_fsopen, "mqueue", FSOPEN_CLOEXEC)));
+  if (!context ||
+      ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
+    return {};
+  }
+  const Fd mount(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
+  return mount ? Fd(::openat(mount.get(), ".", open_directory)) : Fd();
+}
+
 bool parse_queue_file(std::string_view text, mq_record& facts) {
   const auto field = [&text](std::string_view key) -> std::optional<uint64_t> {
     const std::string_view word = next_word(text);
@@ -129,7 +128,7 @@ bool parse_queue_file(std::string_view text, mq_record& facts) {
 
 QueueList list_queues(bool in_child, bool use_dev_mqueue) {
   QueueList list;
-  Fd directory = detached_mount();
+  Fd directory = detached_mqueue();
   if (!directory && in_child) {
     directory = private_mount();
   }

@@ -7,9 +7,16 @@
 #include <vector>
 
 #include "bpf/mq.h"
+#include "collectors/base/fd.h"
 #include "collectors/base/result.h"
 
 namespace ipcscope {
+
+constexpr uint32_t mqueue_magic = 0x19800202;  // ipc/mqueue.c
+
+/// The directory of the calling thread's mqueue file system, mounted nowhere (Linux 5.2); empty
+/// where that is refused.
+Fd detached_mqueue();
 
 /// A queue as its file in the mqueue file system shows it. facts has no process and no identities.
 struct QueueEntry {

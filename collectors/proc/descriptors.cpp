@@ -275,12 +275,12 @@ void DescriptorReader::describe_socket(file_record& file, std::string_view link)
   }
   file.inode = *inode;
   file.device = record_device(context_.socket_status.st_dev);
-  file.mode = S_IFSOCK | 0777;  // sock_alloc() in net/socket.c; hardly anybody calls fchmod()
+  file.mode = S_IFSOCK | 0777;  // sock_alloc() in net/descriptor.c; hardly anybody calls fchmod()
   file.object = made_identity(IdentityOf::sock, file.inode);
-  file.file = file.object;  // a socket has one open file description
-  SocketStub stub{};
-  stub.scm_fds = parse_scm_fds(info_.rest).value_or(UNKNOWN_U32);
-  add(stub, RECORD_SOCKET, file);
+  file.file = file.object;  // a descriptor has one open file description
+  SocketDescriptor descriptor{};
+  descriptor.scm_fds = parse_scm_fds(info_.rest).value_or(UNKNOWN_U32);
+  add(descriptor, RECORD_SOCKET, file);
 }
 
 void DescriptorReader::describe_anonymous(file_record& file, std::string_view what) {

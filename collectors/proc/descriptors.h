@@ -25,12 +25,12 @@ namespace ipcscope {
 
 /// Stands in a process's files for a socket, until the socket tables have been read. Its kind is
 /// RECORD_SOCKET, never seen outside of this folder.
-struct SocketStub {
+struct SocketDescriptor {
   file_record file;
   u32 scm_fds;  ///< UNKNOWN_U32
   u32 reserved;
 };
-static_assert(sizeof(SocketStub) == 64);
+static_assert(sizeof(SocketDescriptor) == 64);
 
 /// A description that other descriptors may share, to be told by kcmp(2) among those with the same
 /// look. file is its identity so far.

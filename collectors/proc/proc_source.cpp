@@ -291,7 +291,7 @@ void Walk::emit_files(ProcProcess& process, const RecordSink& sink) {
   process.files.for_each([&](record& head) {
     switch (head.kind) {
       case RECORD_SOCKET:
-        sockets_.emit(reinterpret_cast<const SocketStub&>(head), sink);
+        sockets_.emit(reinterpret_cast<const SocketDescriptor&>(head), sink);
         return;
       case RECORD_EPOLL_ITEM:
         replace(reinterpret_cast<epoll_item_record&>(head).epoll);

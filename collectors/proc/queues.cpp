@@ -7,7 +7,6 @@
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,28 +14,12 @@
 #include <thread>
 
 #include "collectors/base/fd.h"
+#include "collectors/mq_directory.h"
 #include "collectors/name_spaces.h"
-
-#ifndef FSCONFIG_CMD_CREATE
-#define FSCONFIG_CMD_CREATE 6
-#endif
 
 namespace ipcscope {
 
 namespace {
-
-constexpr uint32_t mqueue_magic = 0x19800202;  // ipc/mqueue.c
-
-/// A mount of the calling thread's mqueue file system that is attached nowhere; since Linux 5.2.
-Fd detached_mount() {
-  const Fd context(static_cast<int>(::syscall(SYS_fsopen, "mqueue", FSOPEN_CLOEXEC)));
-  if (!context ||
-      ::syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
-    return {};
-  }
-  const Fd mount(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
-  return mount ? Fd(::openat(mount.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) : Fd();
-}
 
 /// Where the system has it mounted, for a user who may not mount.
 Fd usual_mount() {
@@ -62,7 +45,7 @@ QueueTable::NameSpace QueueTable::load(int pid, uint32_t ipc_ns) const {
     if (!is_own && (!target || ::setns(target.get(), CLONE_NEWIPC) != 0)) {
       return;
     }
-    Fd directory = detached_mount();
+    Fd directory = detached_mqueue();
     if (!directory && is_own) {
       directory = usual_mount();
     }

@@ -330,18 +330,19 @@ std::vector<uint64_t> SocketTable::peers_of(const std::vector<uint64_t>& inodes)
   return peers;
 }
 
-void SocketTable::emit(const SocketStub& stub, const RecordSink& sink) {
-  const uint32_t at = by_inode_.find(stub.file.inode);
+void SocketTable::emit(const SocketDescriptor& descriptor, const RecordSink& sink) {
+  const uint32_t at = by_inode_.find(descriptor.file.inode);
   if (at == UINT32_MAX) {
-    emit_by_name(stub, sink);
+    emit_by_name(descriptor, sink);
     return;
   }
   Entry& entry = entries_[at];
   entry.seen = true;
-  const file_record& file = stub.file;
+  const file_record& file = descriptor.file;
   switch (entry.kind) {
     case Entry::Kind::unix_socket:
-      emit_unix(with_owner(file, unix_[entry.index].uid), stub.scm_fds, unix_[entry.index], sink);
+      emit_unix(with_owner(file, unix_[entry.index].uid), descriptor.scm_fds, unix_[entry.index],
+                sink);
       break;
     case Entry::Kind::inet:
       emit_inet(with_owner(file, inet_[entry.index].uid), inet_[entry.index], sink);
@@ -438,11 +439,11 @@ void SocketTable::emit_other(const file_record& file, const OtherFacts& facts,
   sink(fact.file.head);
 }
 
-void SocketTable::emit_by_name(const SocketStub& stub, const RecordSink& sink) {
+void SocketTable::emit_by_name(const SocketDescriptor& descriptor, const RecordSink& sink) {
   // sockfs answers "system.sockprotoname" (net/socket.c) for any socket, in whatever namespace.
   char path[64];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d/%u/fd/%d", root_.descriptor(),
-                stub.file.head.pid, stub.file.fd);
+                descriptor.file.head.pid, descriptor.file.fd);
   char name[64];
   const ssize_t length = live_ ? ::getxattr(path, "system.sockprotoname", name, sizeof name) : -1;
   std::string_view protocol(name, length > 0 ? static_cast<size_t>(length) : 0);
@@ -460,16 +461,16 @@ void SocketTable::emit_by_name(const SocketStub& stub, const RecordSink& sink) {
       OtherFacts facts;
       facts.family = each.family;
       facts.type = each.type;
-      emit_other(stub.file, facts, sink);
+      emit_other(descriptor.file, facts, sink);
       return;
     }
   }
   if (protocol.starts_with("UNIX")) {  // "UNIX" before 5.15, then also "UNIX-STREAM"
     UnixFacts facts;
-    facts.inode = stub.file.inode;
+    facts.inode = descriptor.file.inode;
     facts.peer_inode = UNKNOWN_U64;
     facts.type = protocol == "UNIX-STREAM" ? SOCK_STREAM : 0;
-    emit_unix(stub.file, stub.scm_fds, facts, sink);
+    emit_unix(descriptor.file, descriptor.scm_fds, facts, sink);
     return;
   }
   static constexpr struct {
@@ -494,7 +495,7 @@ void SocketTable::emit_by_name(const SocketStub& stub, const RecordSink& sink) {
       facts.type = each.type;
       facts.protocol = each.protocol;
       facts.state = 7;  // unbound sockets are in no table, and neither connected
-      emit_inet(stub.file, facts, sink);
+      emit_inet(descriptor.file, facts, sink);
       return;
     }
   }

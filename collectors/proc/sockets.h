@@ -29,7 +29,7 @@ class SocketTable {
 
   /// Emits the record of a descriptor that is a socket. A socket that no table has is described by
   /// its protocol's name, or not at all.
-  void emit(const SocketStub& stub, const RecordSink& sink);
+  void emit(const SocketDescriptor& descriptor, const RecordSink& sink);
   /// Emits the sockets that no descriptor was seen of: those of processes that cannot be read, and
   /// those inside a queue. Their pid is 0 and their fd -1.
   /// wanted: only these inodes; nullptr: all.
@@ -53,7 +53,7 @@ class SocketTable {
                  const RecordSink& sink) const;
   static void emit_inet(const file_record& file, const InetFacts& facts, const RecordSink& sink);
   static void emit_other(const file_record& file, const OtherFacts& facts, const RecordSink& sink);
-  void emit_by_name(const SocketStub& stub, const RecordSink& sink);
+  void emit_by_name(const SocketDescriptor& descriptor, const RecordSink& sink);
   void complain(std::string what, std::string hint);
 
   const ProcRoot& root_;
