@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "collectors/model/snapshot.h"
+
+namespace ipcscope {
+
+/// What the kernel itself says of an object, whoever can or cannot be inspected.
+struct ObjectFacts {
+  /// No descriptor, mapping or message in flight refers to the file: a write lease on it was
+  /// granted (Linux fs/locks.c, check_conflicting_open).
+  std::optional<bool> unused;
+  std::optional<uint32_t> undos;    ///< processes with an undo structure for this semaphore set
+  std::optional<uint32_t> blocked;  ///< threads on the wait lists of this set or queue
+};
+
+/// A file in a directory where IPC leaves its traces.
+struct PathFact {
+  enum class Type : uint8_t { socket, fifo, lock_file };
+  Type type = Type::socket;
+  std::string path;         ///< as seen in its mount namespace; raw bytes
+  uint32_t name_space = 0;  ///< mount namespace, 0: ipcscope's own
+  uint32_t device = 0;      ///< as in records
+  uint64_t inode = 0;
+  uint32_t uid = 0;
+  uint32_t mode = 0;
+  int64_t change_time = 0;  ///< seconds since the epoch
+  /// A socket is bound to it, a FIFO is open, a lock is held: nothing when that cannot be known.
+  std::optional<bool> used;
+  int32_t pid = 0;  ///< the one that a lock file names, 0 none
+};
+
+/// A program that parks objects on purpose, recognised by a file that it keeps.
+struct Instance {
+  const char* software = "";      ///< "PostgreSQL", "Oracle", "SAP", "Apache httpd"
+  std::string name;               ///< data directory, SID or runtime directory
+  int32_t pid = 0;                ///< of its main process
+  std::optional<bool> alive;      ///< nothing when it cannot be known
+  std::optional<uint32_t> key;    ///< of its System V objects
+  std::optional<int32_t> shm_id;  ///< of its segment
+};
+
+/// A process number that an object remembers, of a process that is not in the snapshot.
+struct PidFact {
+  bool exists = false;
+  std::optional<uint64_t> start_ns;  ///< on the boot time clock
+};
+
+/// What `leaks` asks of the host beyond the snapshot.
+struct Leftovers {
+  std::unordered_map<ChannelIndex, ObjectFacts> objects;
+  std::vector<PathFact> paths;
+  std::vector<Instance> instances;
+  std::unordered_map<int32_t, PidFact> pids;
+  /// Processes whose descriptors, mappings or threads could not be seen, an example first in text.
+  uint64_t unseen_processes = 0;
+  std::string unseen_example;  ///< "process 1 (systemd)"; empty: none
+  /// ipcscope runs in a PID namespace that has a parent: there are processes that it cannot see.
+  bool processes_outside = false;
+};
+
+}  // namespace ipcscope
