@@ -30,31 +30,27 @@ __noinline int send_lock(u64 entry, u64 file) {
   u64 owner = 0;
   u64 holder = 0;
   u32 flags = 0;
-  if (bpf_core_field_exists(((struct file_lock *)0)->c)) { /* 6.9 */
-    struct file_lock_core *core = container_address(entry, struct file_lock_core, flc_list);
-    struct file_lock *lock =
-        (struct file_lock *)(number_of(core) - bpf_core_field_offset(struct file_lock, c));
-    owner = number_of(READ(core, flc_owner));
-    holder = number_of(READ(core, flc_file));
-    flags = READ(core, flc_flags);
-    record->type = READ(core, flc_type);
-    record->owner = READ(core, flc_pid);
-    record->waiters = blocked_by(
-        number_of(core) + bpf_core_field_offset(struct file_lock_core, flc_blocked_requests));
-    record->start = (u64)READ(lock, fl_start);
-    record->end = (u64)READ(lock, fl_end);
+  u64 lock = 0;
+  if (HAS(file_lock, core)) { /* 6.9 */
+    const u64 core = CONTAINER(entry, file_lock_core, list);
+    lock = CONTAINER(core, file_lock, core);
+    owner = number_of(GET(core, file_lock_core, owner));
+    holder = number_of(GET(core, file_lock_core, file));
+    flags = GET(core, file_lock_core, flags);
+    record->type = GET(core, file_lock_core, type);
+    record->owner = (s32)GET(core, file_lock_core, pid);
+    record->waiters = blocked_by(ADDRESS(core, file_lock_core, blocked_requests));
   } else {
-    struct file_lock___5_10 *lock = container_address(entry, struct file_lock___5_10, fl_list);
-    owner = (u64)READ(lock, fl_owner);
-    holder = (u64)READ(lock, fl_file);
-    flags = READ(lock, fl_flags);
-    record->type = READ(lock, fl_type);
-    record->owner = (s32)READ(lock, fl_pid);
-    record->waiters = blocked_by(
-        number_of(lock) + bpf_core_field_offset(struct file_lock___5_10, fl_blocked_requests));
-    record->start = (u64)READ(lock, fl_start);
-    record->end = (u64)READ(lock, fl_end);
+    lock = CONTAINER(entry, file_lock, list);
+    owner = number_of(GET(lock, file_lock, owner));
+    holder = number_of(GET(lock, file_lock, file));
+    flags = GET(lock, file_lock, flags);
+    record->type = GET(lock, file_lock, type);
+    record->owner = (s32)GET(lock, file_lock, pid);
+    record->waiters = blocked_by(ADDRESS(lock, file_lock, blocked_requests));
   }
+  record->start = GET(lock, file_lock, start);
+  record->end = GET(lock, file_lock, end);
   if (flags & FL_OFDLCK) {
     record->flavour = LOCK_OFD;
   } else if (flags & FL_POSIX) {

@@ -14,30 +14,30 @@ struct {
 } mapping_records SEC(".maps");
 
 /** The pid in ipcscope's own PID namespace. */
-static u32 own_number(struct task_struct *task) {
-  struct task_struct *self = (struct task_struct *)bpf_get_current_task();
-  const u64 level = READ(self, thread_pid, level);
-  struct pid *pid = READ(task, thread_pid);
-  if (!pid || READ(pid, level) < level) {
+static u32 own_number(u64 task) {
+  const u64 self = bpf_get_current_task();
+  const u64 level = GET(GET(self, task_struct, thread_pid), pid, level);
+  const u64 pid = GET(task, task_struct, thread_pid);
+  if (!pid || GET(pid, pid, level) < level) {
     return 0;
   }
-  return (u32)read_word((u64)pid + bpf_core_field_offset(struct pid, numbers) + level * UPID_SIZE);
+  return (u32)read_word(ADDRESS(pid, pid, numbers) + level * UPID_SIZE);
 }
 
 /** Shared mappings of every process: one record each, through the ring as the walk does. */
 SEC("iter/task_vma")
 int mappings(struct bpf_iter__task_vma *ctx) {
-  struct task_struct *task = ctx->task;
-  struct vm_area_struct *area = ctx->vma;
-  if (!task || !area || task->pid != task->tgid) {
+  const u64 task = (u64)ctx->task;
+  const u64 area = (u64)ctx->vma;
+  if (!task || !area || GET(task, task_struct, pid) != GET(task, task_struct, tgid)) {
     return 0;
   }
-  const u64 flags = area->vm_flags;
-  struct file *file = area->vm_file;
+  const u64 flags = GET(area, vm_area_struct, flags);
+  const u64 file = GET(area, vm_area_struct, file);
   if (!(flags & VM_MAYSHARE) || !file) {
     return 0;
   }
-  struct inode *inode = READ(file, f_inode);
+  const u64 inode = GET(file, file, inode);
   struct mapping_record *record = bpf_ringbuf_reserve(&mapping_records, sizeof *record, 0);
   if (!record) {
     return 1;
@@ -45,16 +45,16 @@ int mappings(struct bpf_iter__task_vma *ctx) {
   record->head.kind = RECORD_MAPPING;
   record->head.size = sizeof(struct mapping_record);
   record->head.pid = own_number(task);
-  record->start = area->vm_start;
-  record->end = area->vm_end;
-  record->offset = area->vm_pgoff << 12;
+  record->start = GET(area, vm_area_struct, start);
+  record->end = GET(area, vm_area_struct, end);
+  record->offset = GET(area, vm_area_struct, pgoff) << 12;
   record->object = (u64)inode;
-  record->inode = READ(inode, i_ino);
-  record->device = READ(inode, i_sb, s_dev);
+  record->inode = GET(inode, inode, ino);
+  record->device = GET(GET(inode, inode, sb), super_block, dev);
   record->flags = (flags & VM_READ ? MAPPING_READ : 0) | (flags & VM_WRITE ? MAPPING_WRITE : 0) |
                   (flags & VM_EXEC ? MAPPING_EXEC : 0) | MAPPING_SHARED;
-  record->mode = READ(inode, i_mode);
-  record->uid = READ(inode, i_uid.val);
+  record->mode = GET(inode, inode, mode);
+  record->uid = GET(inode, inode, uid);
   read_facts(&record->facts, file, inode);
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   return 0;

@@ -9,27 +9,26 @@ static long add_pipe_buffer(u32 round, void *context) {
   if (pipe_sum.at == pipe_sum.head) {
     return 1;
   }
-  const u64 buffer = pipe_sum.buffers +
-                     (u64)(pipe_sum.at & pipe_sum.mask) * bpf_core_type_size(struct pipe_buffer);
-  pipe_sum.bytes += READ((struct pipe_buffer *)buffer, len);
+  const u64 buffer = pipe_sum.buffers + (u64)(pipe_sum.at & pipe_sum.mask) * SIZE(pipe_buffer);
+  pipe_sum.bytes += GET(buffer, pipe_buffer, len);
   pipe_sum.at++;
   return 0;
 }
 
 __noinline int pipe_describe(u64 address) {
-  struct pipe_inode_info *pipe = (struct pipe_inode_info *)address;
+  const u64 pipe = address;
   if (!pipe) {
     return 0;
   }
   struct pipe_record *record = &out.pipe;
   record->file.head.kind = RECORD_PIPE;
-  const u32 head = READ(pipe, head);
-  const u32 tail = READ(pipe, tail);
-  const u32 mask = READ(pipe, ring_size) - 1;
-  const struct pipe_buffer *buffers = READ(pipe, bufs);
-  record->buffers_max = READ(pipe, max_usage);
-  record->readers = READ(pipe, readers);
-  record->writers = READ(pipe, writers);
+  const u32 head = GET(pipe, pipe_inode_info, head);
+  const u32 tail = GET(pipe, pipe_inode_info, tail);
+  const u32 mask = GET(pipe, pipe_inode_info, ring_size) - 1;
+  const u64 buffers = GET(pipe, pipe_inode_info, bufs);
+  record->buffers_max = GET(pipe, pipe_inode_info, max_usage);
+  record->readers = GET(pipe, pipe_inode_info, readers);
+  record->writers = GET(pipe, pipe_inode_info, writers);
   record->buffers_used = head - tail;
   pipe_sum.buffers = (u64)buffers;
   pipe_sum.bytes = 0;

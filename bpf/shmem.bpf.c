@@ -2,9 +2,9 @@
 #include "shmem_facts.h"
 
 __noinline int shmem_describe(u64 address) {
-  struct file *file = (struct file *)address;
+  const u64 file = address;
   out.shmem.file.head.kind = RECORD_SHMEM;
-  read_facts(&out.shmem.facts, file, READ(file, f_inode));
+  read_facts(&out.shmem.facts, file, GET(file, file, inode));
   return sizeof(struct shmem_record);
 }
 

@@ -13,6 +13,7 @@
 
 #define SCM_MAX_FD 253 /* descriptors in one message; include/net/scm.h */
 #define PARKED_MAX 512
+#define DESCRIPTOR_BATCH 64
 
 /** The record that is being filled. One walk runs at a time, so one is enough. */
 union any_record {
@@ -69,7 +70,7 @@ struct list_entries {
   u64 head;
   u64 at;
   u32 count;
-  u32 reserved;
+  u32 threads_only;
 };
 
 /** Walk over the descriptors of a process. */
@@ -77,8 +78,9 @@ struct descriptor_table {
   u64 fds;
   u32 max;
   u32 pid;
-  u32 ring_full;
   u32 done;
+  u32 is_read; /* files are those around the next descriptor */
+  u64 files[DESCRIPTOR_BATCH];
 };
 
 #endif

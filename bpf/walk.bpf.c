@@ -66,11 +66,11 @@ __noinline int send_record(u32 size) {
 
 /** Where a struct pid keeps its number for one level of PID namespaces. */
 static __always_inline u64 upid_at(u64 pid, u64 level) {
-  return pid + bpf_core_field_offset(struct pid, numbers) + level * UPID_SIZE;
+  return ADDRESS(pid, pid, numbers) + level * UPID_SIZE;
 }
 
 __noinline int pid_number(u64 pid) {
-  if (!pid || READ((struct pid *)pid, level) < own_level) {
+  if (!pid || GET(pid, pid, level) < own_level) {
     return 0;
   }
   return (int)read_word(upid_at(pid, own_level));
@@ -78,21 +78,27 @@ __noinline int pid_number(u64 pid) {
 
 struct list_entries entries;
 
+/* struct wait_queue_entry: flags, private, func, entry. Only epoll leaves private empty. */
+#define PRIVATE_BEFORE_ENTRY 16
+
 static long count_entry(u32 round, void *context) {
   if (entries.at == entries.head || !entries.at) {
     return 1;
   }
-  entries.count++;
+  if (!entries.threads_only || read_word(entries.at - PRIVATE_BEFORE_ENTRY)) {
+    entries.count++;
+  }
   entries.at = next_entry(entries.at);
   return 0;
 }
 
 #define LIST_MAX 65536
 
-__noinline int list_length(u64 list) {
+__noinline int count_entries(u64 list, u32 threads_only) {
   entries.head = list;
   entries.at = next_entry(list);
   entries.count = 0;
+  entries.threads_only = threads_only;
   if (entries.at == list) {
     return 0;
   }
@@ -100,43 +106,18 @@ __noinline int list_length(u64 list) {
   return entries.at == list ? (int)entries.count : -1;
 }
 
-/* struct wait_queue_entry: flags, private, func, entry. Only epoll leaves private empty. */
-#define PRIVATE_BEFORE_ENTRY 16
-
-static long count_thread(u32 round, void *context) {
-  if (entries.at == entries.head || !entries.at) {
-    return 1;
-  }
-  if (read_word(entries.at - PRIVATE_BEFORE_ENTRY)) {
-    entries.count++;
-  }
-  entries.at = next_entry(entries.at);
-  return 0;
-}
-
-__noinline int threads_on(u64 queue) {
-  entries.head = queue;
-  entries.at = next_entry(queue);
-  entries.count = 0;
-  if (entries.at == queue) {
-    return 0;
-  }
-  repeat(LIST_MAX, count_thread);
-  return entries.at == queue ? (int)entries.count : -1;
-}
-
 /** The innermost namespace's number for a pid. */
-static u32 innermost_number(struct pid *pid) {
-  return (u32)read_word(upid_at(number_of(pid), READ(pid, level)));
+static u32 innermost_number(u64 pid) {
+  return (u32)read_word(upid_at(number_of(pid), GET(pid, pid, level)));
 }
 
-static u32 innermost_namespace(struct pid *pid) {
-  const u64 ns = read_word(upid_at(number_of(pid), READ(pid, level)) + 8);
-  return READ((struct pid_namespace *)ns, ns.inum);
+static u32 innermost_namespace(u64 pid) {
+  const u64 ns = read_word(upid_at(number_of(pid), GET(pid, pid, level)) + 8);
+  return GET(ns, pid_namespace, inum);
 }
 
 static char state_letter(struct task_struct *task) {
-  const int exit_state = READ(task, exit_state);
+  const int exit_state = GET(task, task_struct, exit_state);
   if (exit_state & EXIT_DEAD) {
     return 'X';
   }
@@ -144,10 +125,10 @@ static char state_letter(struct task_struct *task) {
     return 'Z';
   }
   u32 state = 0;
-  if (bpf_core_field_exists(task->__state)) {
-    state = READ(task, __state);
+  if (HAS(task_struct, state)) {
+    state = GET(task, task_struct, state);
   } else {
-    state = (u32)READ((struct task_struct___5_10 *)task, state);
+    state = (u32)GET(task, task_struct, long_state);
   }
   if (state == 0x402) { /* TASK_IDLE */
     return 'I';
@@ -176,16 +157,16 @@ static char state_letter(struct task_struct *task) {
 static void read_times(struct task_struct *task, struct thread_record *thread) {
   thread->blocked_ns = UNKNOWN_U64;
   thread->last_run_ns = UNKNOWN_U64;
-  const u64 last_arrival = READ(task, sched_info.last_arrival);
-  const u64 exec_start = READ(task, se.exec_start);
+  const u64 last_arrival = GET(task, task_struct, last_arrival);
+  const u64 exec_start = GET(task, task_struct, exec_start);
   const u64 now = bpf_ktime_get_ns();
   /* The run queue that a task was on last: there is no symbol for it without KALLSYMS_ALL. */
-  if (!bpf_core_field_exists(task->se.cfs_rq) || !bpf_core_field_exists(((struct cfs_rq *)0)->rq)) {
+  if (!HAS(task_struct, cfs_rq) || !HAS(cfs_rq, rq)) {
     return;
   }
   /* The queue's clock is never ahead of the time: the largest difference is the best one. */
-  struct task_struct *self = (struct task_struct *)bpf_get_current_task();
-  const s64 offset = (s64)(READ(self, se.cfs_rq, rq, clock) - now);
+  const u64 self = bpf_get_current_task();
+  const s64 offset = (s64)(GET(GET(GET(self, task_struct, cfs_rq), cfs_rq, rq), rq, clock) - now);
   if (offset > clock_offset) {
     clock_offset = offset;
   }
@@ -193,42 +174,41 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
   if (last_arrival && scheduler_now > last_arrival) {
     thread->last_run_ns = scheduler_now - last_arrival;
   }
-  struct rq *queue = READ(task, se.cfs_rq, rq);
+  const u64 queue = GET(GET(task, task_struct, cfs_rq), cfs_rq, rq);
   if (exec_start && queue) {
-    const u64 left = exec_start + (READ(queue, clock) - READ(queue, clock_task));
+    const u64 left = exec_start + (GET(queue, rq, clock) - GET(queue, rq, clock_task));
     thread->blocked_ns = scheduler_now > left ? scheduler_now - left : 0;
   }
 }
 
 static void read_registers(struct task_struct *task, struct thread_record *thread) {
-  struct pt_regs *regs = NULL;
-  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
-    regs = (struct pt_regs *)bpf_task_pt_regs(task);
+  u64 regs = 0;
+  if (HAS_HELPER(task_pt_regs)) {
+    regs = (u64)bpf_task_pt_regs(task);
   } else {
     /* 5.10 to 5.14: the registers end where the stack of 16 KiB ends. */
-    void *stack = READ(task, stack);
-    regs = (struct pt_regs *)((u64)stack + 16384 - bpf_core_type_size(struct pt_regs));
+    regs = GET(task, task_struct, stack) + 16384 - SIZE(pt_regs);
   }
 #if defined(__TARGET_ARCH_x86)
-  thread->syscall = (s64)READ(regs, orig_ax);
-  thread->args[0] = READ(regs, di);
-  thread->args[1] = READ(regs, si);
-  thread->args[2] = READ(regs, dx);
-  thread->args[3] = READ(regs, r10);
-  thread->args[4] = READ(regs, r8);
-  thread->args[5] = READ(regs, r9);
-  thread->stack = READ(regs, sp);
-  thread->instruction = READ(regs, ip);
+  thread->syscall = (s64)GET(regs, pt_regs, orig_ax);
+  thread->args[0] = GET(regs, pt_regs, di);
+  thread->args[1] = GET(regs, pt_regs, si);
+  thread->args[2] = GET(regs, pt_regs, dx);
+  thread->args[3] = GET(regs, pt_regs, r10);
+  thread->args[4] = GET(regs, pt_regs, r8);
+  thread->args[5] = GET(regs, pt_regs, r9);
+  thread->stack = GET(regs, pt_regs, sp);
+  thread->instruction = GET(regs, pt_regs, ip);
 #elif defined(__TARGET_ARCH_arm64)
-  thread->syscall = READ(regs, syscallno);
-  thread->args[0] = READ(regs, orig_x0);
-  thread->args[1] = READ(regs, regs[1]);
-  thread->args[2] = READ(regs, regs[2]);
-  thread->args[3] = READ(regs, regs[3]);
-  thread->args[4] = READ(regs, regs[4]);
-  thread->args[5] = READ(regs, regs[5]);
-  thread->stack = READ(regs, sp);
-  thread->instruction = READ(regs, pc);
+  thread->syscall = GET(regs, pt_regs, syscallno);
+  thread->args[0] = GET(regs, pt_regs, orig_x0);
+  thread->args[1] = read_word(ADDRESS(regs, pt_regs, regs) + 8);
+  thread->args[2] = read_word(ADDRESS(regs, pt_regs, regs) + 16);
+  thread->args[3] = read_word(ADDRESS(regs, pt_regs, regs) + 24);
+  thread->args[4] = read_word(ADDRESS(regs, pt_regs, regs) + 32);
+  thread->args[5] = read_word(ADDRESS(regs, pt_regs, regs) + 40);
+  thread->stack = GET(regs, pt_regs, sp);
+  thread->instruction = GET(regs, pt_regs, pc);
 #endif
   if (thread->syscall < 0) {
     thread->syscall = -1;
@@ -241,31 +221,36 @@ static int send_thread(struct task_struct *task, u32 tgid) {
   if (!thread) {
     return 1;
   }
-  struct pid *pid = READ(task, thread_pid);
-  struct pid *group = READ(task, group_leader, thread_pid);
-  struct nsproxy *spaces = READ(task, nsproxy);
+  const u64 pid = GET(task, task_struct, thread_pid);
+  const u64 group = GET(GET(task, task_struct, group_leader), task_struct, thread_pid);
+  const u64 spaces = GET(task, task_struct, nsproxy);
   thread->head.kind = RECORD_THREAD;
   thread->head.size = sizeof(struct thread_record);
   thread->head.pid = tgid;
   thread->tid = (u32)pid_number(number_of(pid));
-  thread->ppid = (u32)pid_number(number_of(READ(task, real_parent, group_leader, thread_pid)));
+  thread->ppid = (u32)pid_number(
+      number_of(GET(GET(GET(task, task_struct, real_parent), task_struct, group_leader),
+                    task_struct, thread_pid)));
   thread->ns_pid = innermost_number(group);
   thread->ns_tid = innermost_number(pid);
-  thread->uid = READ(task, cred, euid.val);
+  thread->uid = GET(GET(task, task_struct, cred), cred, euid);
   thread->state = (u32)state_letter(task);
-  thread->start_ns = READ(task, start_boottime);
-  thread->mm = (u64)READ(task, mm);
-  thread->files = (u64)READ(task, files);
-  thread->switches = READ(task, nvcsw) + READ(task, nivcsw);
+  thread->start_ns = GET(task, task_struct, start_boottime);
+  thread->mm = GET(task, task_struct, mm);
+  thread->files = GET(task, task_struct, files);
+  thread->switches = GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw);
   thread->pid_ns = innermost_namespace(pid);
-  thread->ipc_ns = spaces ? READ(spaces, ipc_ns, ns.inum) : UNKNOWN_U32;
-  thread->net_ns = spaces ? READ(spaces, net_ns, ns.inum) : UNKNOWN_U32;
-  thread->mnt_ns = spaces ? READ(spaces, mnt_ns, ns.inum) : UNKNOWN_U32;
-  thread->tracer = READ(task, ptrace) & PTRACED
-                       ? (u32)pid_number(number_of(READ(task, parent, group_leader, thread_pid)))
+  thread->ipc_ns = spaces ? GET(GET(spaces, nsproxy, ipc_ns), ipc_namespace, inum) : UNKNOWN_U32;
+  thread->net_ns = spaces ? GET(GET(spaces, nsproxy, net_ns), net, inum) : UNKNOWN_U32;
+  thread->mnt_ns = spaces ? GET(GET(spaces, nsproxy, mnt_ns), mnt_namespace, inum) : UNKNOWN_U32;
+  thread->tracer = GET(task, task_struct, ptrace) & PTRACED
+                       ? (u32)pid_number(number_of(
+                             GET(GET(GET(task, task_struct, parent), task_struct, group_leader),
+                                 task_struct, thread_pid)))
                        : 0;
   thread->reserved = 0;
-  bpf_probe_read_kernel(thread->comm, sizeof thread->comm, &task->comm);
+  bpf_probe_read_kernel(thread->comm, sizeof thread->comm,
+                        (void *)ADDRESS(task, task_struct, comm));
   read_times(task, thread);
   thread->syscall = -1;
   thread->stack = 0;
@@ -283,27 +268,27 @@ static int send_thread(struct task_struct *task, u32 tgid) {
 
 /** Describes and sends one file. 0, or the ring is full. */
 __noinline int visit_file(u64 address, u32 pid, int fd) {
-  struct file *file = (struct file *)address;
-  struct inode *inode = READ(file, f_inode);
-  struct super_block *sb = READ(inode, i_sb);
-  const u64 magic = READ(sb, s_magic);
-  const u32 mode = READ(inode, i_mode);
+  const u64 file = address;
+  const u64 inode = GET(file, file, inode);
+  const u64 sb = GET(inode, inode, sb);
+  const u64 magic = GET(sb, super_block, magic);
+  const u32 mode = GET(inode, inode, mode);
 
   out.file.head.pid = pid;
   out.file.fd = fd;
-  out.file.flags = READ(file, f_flags);
+  out.file.flags = GET(file, file, flags);
   out.file.file = address;
   out.file.object = (u64)inode;
-  out.file.inode = READ(inode, i_ino);
-  out.file.device = READ(sb, s_dev);
+  out.file.inode = GET(inode, inode, ino);
+  out.file.device = GET(sb, super_block, dev);
   out.file.mode = mode;
-  out.file.uid = READ(inode, i_uid.val);
+  out.file.uid = GET(inode, inode, uid);
   out.file.reserved = 0;
 
   int size = 0;
   switch (mode & S_IFMT) {
     case S_IFIFO:
-      size = pipe_describe(number_of(READ(inode, i_pipe)));
+      size = pipe_describe(number_of(GET(inode, inode, pipe)));
       break;
     case S_IFSOCK:
       if (magic == SOCKFS_MAGIC) {
@@ -311,8 +296,8 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
       }
       break;
     case S_IFCHR: {
-      const u32 major = READ(inode, i_rdev) >> 20;
-      const u32 minor = READ(inode, i_rdev) & 0xfffff;
+      const u32 major = GET(inode, inode, rdev) >> 20;
+      const u32 minor = GET(inode, inode, rdev) & 0xfffff;
       if ((major >= UNIX98_PTY_SLAVE_MAJOR && major < UNIX98_PTY_SLAVE_MAJOR + 8) ||
           (major == TTYAUX_MAJOR && minor <= 2)) {
         size = pty_describe(address);
@@ -328,13 +313,10 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
         if (magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC) {
           size = shmem_describe(address);
         }
-        const u64 locks = number_of(READ(inode, i_flctx));
-        if (locks && (send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_flock),
-                                 address) ||
-                      send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_posix),
-                                 address) ||
-                      send_locks(locks + bpf_core_field_offset(struct file_lock_context, flc_lease),
-                                 address))) {
+        const u64 locks = number_of(GET(inode, inode, flctx));
+        if (locks && (send_locks(ADDRESS(locks, file_lock_context, flock), address) ||
+                      send_locks(ADDRESS(locks, file_lock_context, posix), address) ||
+                      send_locks(ADDRESS(locks, file_lock_context, lease), address))) {
           return 1;
         }
         if (size) {
@@ -381,52 +363,51 @@ static __always_inline int visit_parked(u32 pid) {
   return parked_ring_full != 0;
 }
 
-#define BATCH 16
-#define BATCHES_PER_CALL 65536 /* more than a descriptor table can have */
+#define DESCRIPTORS_PER_CALL (1 << 20) /* usually the most that a table can have */
+#define OLD_DESCRIPTORS_PER_CALL 512
 
 struct descriptor_table table;
 
-/** The descriptors of one batch, from paused_fd on. */
-static long send_batch(u32 round, void *context) {
-  const u32 first = paused_fd & ~(u32)(BATCH - 1);
-  if (first >= table.max) {
+/** The descriptor paused_fd. */
+static long send_next_file(u32 round, void *context) {
+  const u32 fd = paused_fd;
+  if (fd >= table.max) {
     table.done = 1;
     return 1;
   }
-  u64 pointers[BATCH] = {};
-  /* Tables are a multiple of 64 long (alloc_fdtable, fs/file.c). */
-  bpf_probe_read_kernel(pointers, sizeof pointers, (void *)(table.fds + 8 * (u64)first));
-  for (u32 i = 0; i < BATCH; i++) {
-    if (!pointers[i] || first + i < paused_fd) {
-      continue;
-    }
+  const u32 place = fd % DESCRIPTOR_BATCH;
+  if (!place || !table.is_read) {
+    /* Tables are a multiple of 64 long (alloc_fdtable, fs/file.c). */
+    bpf_probe_read_kernel(table.files, sizeof table.files,
+                          (void *)(table.fds + 8 * (u64)(fd - place)));
+    table.is_read = 1;
+  }
+  const u64 file = table.files[place];
+  if (file) {
     parked_count = 0;
-    if (visit_file(pointers[i], table.pid, (int)(first + i)) ||
-        (parked_count && visit_parked(table.pid))) {
-      paused_fd = first + i;
-      table.ring_full = 1;
-      return 1;
+    if (visit_file(file, table.pid, (int)fd) || (parked_count && visit_parked(table.pid))) {
+      return 1; /* the ring is full */
     }
     file_count++;
   }
-  paused_fd = first + BATCH;
+  paused_fd = fd + 1;
   return 0;
 }
 
 /** Descriptors from paused_fd on. 0: done with this process; 1: call again. */
 static int send_files(struct task_struct *task, u32 tgid) {
-  struct files_struct *files = READ(task, files);
+  const u64 files = GET(task, task_struct, files);
   if (!files) {
     return 0;
   }
-  struct fdtable *fdt = READ(files, fdt);
-  table.fds = (u64)READ(fdt, fd);
-  table.max = READ(fdt, max_fds);
+  const u64 fdt = GET(files, files_struct, fdt);
+  table.fds = GET(fdt, fdtable, fd);
+  table.max = GET(fdt, fdtable, max_fds);
   table.pid = tgid;
-  table.ring_full = 0;
   table.done = 0;
   current_files = (u64)files;
-  repeat(BATCHES_PER_CALL, send_batch);
+  table.is_read = 0;
+  repeat_on_old(DESCRIPTORS_PER_CALL, OLD_DESCRIPTORS_PER_CALL, send_next_file);
   return !table.done;
 }
 
@@ -436,13 +417,14 @@ int walk(struct bpf_iter__task *ctx) {
   if (!task) {
     return 0;
   }
-  const u32 global_pid = (u32)task->pid;
-  const int is_leader = task->pid == task->tgid;
+  const u32 global_pid = GET(task, task_struct, pid);
+  const int is_leader = global_pid == GET(task, task_struct, tgid);
   if (!own_level) {
-    struct task_struct *self = (struct task_struct *)bpf_get_current_task();
-    own_level = READ(self, thread_pid, level);
+    const u64 self = bpf_get_current_task();
+    own_level = GET(GET(self, task_struct, thread_pid), pid, level);
   }
-  const u32 tgid = (u32)pid_number(number_of(READ(task, group_leader, thread_pid)));
+  const u32 tgid = (u32)pid_number(
+      number_of(GET(GET(task, task_struct, group_leader), task_struct, thread_pid)));
   if (!tgid) {
     return 0; /* it exited while we looked */
   }
@@ -455,7 +437,8 @@ int walk(struct bpf_iter__task *ctx) {
     file_count = 0;
   }
   /* A leader that has exited has no descriptors any more, its threads still do. */
-  const int stands_in = !is_leader && tgid != leaderless_pid && !READ(task, group_leader, files);
+  const int stands_in = !is_leader && tgid != leaderless_pid &&
+                        !GET(GET(task, task_struct, group_leader), task_struct, files);
   if (!is_leader && !stands_in) {
     return 0;
   }

@@ -47,24 +47,23 @@ int pid_number(u64 pid);
  * variables: the verifier takes their values as unknown, while sums on the stack would make every
  * round a new state for it.
  */
-#define OLD_ROUNDS 32
-#define repeat(max, step)                                                 \
-  do {                                                                    \
-    if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_loop)) {    \
-      bpf_loop(max, step, NULL, 0);                                       \
-    } else {                                                              \
-      for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) { \
-        if (step(round, NULL)) {                                          \
-          break;                                                          \
-        }                                                                 \
-      }                                                                   \
-    }                                                                     \
+#define repeat_on_old(max, old_max, step)                                \
+  do {                                                                   \
+    if (HAS_HELPER(loop)) {                                              \
+      bpf_loop(max, step, NULL, 0);                                      \
+    } else {                                                             \
+      for (u32 round = 0; round < (old_max) && round < (max); round++) { \
+        if (step(round, NULL)) {                                         \
+          break;                                                         \
+        }                                                                \
+      }                                                                  \
+    }                                                                    \
   } while (0)
+#define repeat(max, step) repeat_on_old(max, 32, step)
 
 /*
- * Each struct that is relocated costs its loading a scan of the kernel's whole BTF, 0.2 ms. Those
- * whose layout never changed are read at fixed places: list_head, sk_buff and sk_buff_head begin
- * with next; rb_node is parent and colour, right, left; upid is a number and a namespace.
+ * Structs whose layout never changed are read at fixed places: list_head, sk_buff and sk_buff_head
+ * begin with next; rb_node is parent and colour, right, left; upid is a number and a namespace.
  */
 static __always_inline u64 read_word(u64 address) {
   u64 word = 0;
@@ -75,11 +74,9 @@ static __always_inline u64 read_word(u64 address) {
 #define UPID_SIZE 16
 
 /** How many entries a kernel list has; UNKNOWN_U32 when there are more than can be counted. */
-int list_length(u64 list);
+#define list_length(list) count_entries(list, false)
 /** The same for a wait queue, without the entries of epoll, which stand for no thread. */
-int threads_on(u64 queue);
-
-#define container_address(address, type, member) \
-  ((type *)(number_of((const void *)(address)) - bpf_core_field_offset(type, member)))
+#define threads_on(queue) count_entries(queue, true)
+int count_entries(u64 list, u32 threads_only);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bpf/layout.h"
 #include "bpf/state.h"
 #include "bpf/thread.h"
 #include "mappings.lskel.h"
@@ -34,11 +35,13 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
   static void name##_light_destroy_any(void* skeleton) { name##_light__destroy(skeleton); } \
   static void name##_bpf_destroy_any(void* skeleton) { name##_bpf__destroy(skeleton); }     \
                                                                                             \
-  static int name##_load_light(struct bpf_iterator_program* program, state_type* state) {   \
+  static int name##_load_light(struct bpf_iterator_program* program, state_type* state,     \
+                               const struct kernel_layout* layout) {                        \
     struct name##_light* skeleton = name##_light__open();                                   \
     if (skeleton == NULL) {                                                                 \
       return -errno;                                                                        \
     }                                                                                       \
+    memcpy(&skeleton->rodata->layout, layout, sizeof *layout);                              \
     int error = name##_light__load(skeleton);                                               \
     if (error == 0) {                                                                       \
       error = name##_light__attach(skeleton);                                               \
@@ -55,12 +58,14 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
     return 0;                                                                               \
   }                                                                                         \
                                                                                             \
-  static int name##_load_full(struct bpf_iterator_program* program, state_type* state) {    \
+  static int name##_load_full(struct bpf_iterator_program* program, state_type* state,      \
+                              const struct kernel_layout* layout) {                         \
     libbpf_set_print(quiet);                                                                \
     struct name##_bpf* skeleton = name##_bpf__open();                                       \
     if (skeleton == NULL) {                                                                 \
       return -errno;                                                                        \
     }                                                                                       \
+    memcpy((void*)&skeleton->rodata->layout, layout, sizeof *layout);                       \
     int error = name##_bpf__load(skeleton);                                                 \
     if (error == 0) {                                                                       \
       error = name##_bpf__attach(skeleton);                                                 \
@@ -84,22 +89,23 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 LOADERS(snapshot, walk, records, struct walk_state, EXPOSE)
 LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING)
 
-#define LOAD(name, program, state, loading)                \
-  do {                                                     \
-    if ((loading) != BPF_LOADING_FULL) {                   \
-      const int error = name##_load_light(program, state); \
-      if (error == 0 || (loading) == BPF_LOADING_LIGHT) {  \
-        return error;                                      \
-      }                                                    \
-    }                                                      \
-    return name##_load_full(program, state);               \
+#define LOAD(name, program, state, layout, loading)                \
+  do {                                                             \
+    if ((loading) != BPF_LOADING_FULL) {                           \
+      const int error = name##_load_light(program, state, layout); \
+      if (error == 0 || (loading) == BPF_LOADING_LIGHT) {          \
+        return error;                                              \
+      }                                                            \
+    }                                                              \
+    return name##_load_full(program, state, layout);               \
   } while (0)
 
 int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
-              enum bpf_loading loading) {
-  LOAD(snapshot, program, state, loading);
+              const struct kernel_layout* layout, enum bpf_loading loading) {
+  LOAD(snapshot, program, state, layout, loading);
 }
 
-int load_mappings(struct bpf_iterator_program* program, enum bpf_loading loading) {
-  LOAD(mappings, program, NULL, loading);
+int load_mappings(struct bpf_iterator_program* program, const struct kernel_layout* layout,
+                  enum bpf_loading loading) {
+  LOAD(mappings, program, NULL, layout, loading);
 }

@@ -2,6 +2,8 @@
 /* The generated skeletons behind one small C interface: they are C, and there are two of each. */
 #pragma once
 
+struct kernel_layout;
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -30,8 +32,9 @@ enum bpf_loading {
 
 /* 0 or a negative errno; then nothing is left loaded. */
 int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
-              enum bpf_loading loading);
-int load_mappings(struct bpf_iterator_program* program, enum bpf_loading loading);
+              const struct kernel_layout* layout, enum bpf_loading loading);
+int load_mappings(struct bpf_iterator_program* program, const struct kernel_layout* layout,
+                  enum bpf_loading loading);
 
 #ifdef __cplusplus
 }

@@ -14,6 +14,7 @@
 
 #include "collectors/base/fd.h"
 #include "collectors/bpf_programs.h"
+#include "collectors/kernel_layout.h"
 
 namespace ipcscope {
 
@@ -71,11 +72,15 @@ class BpfSource final : public Source {
   walk_state state_{};
 };
 
-/// Both at the same time: most of loading is the kernel looking for types in its BTF.
+/// Both at the same time: the kernel verifies for longer than all the rest takes.
 Result<void> BpfSource::load() {
+  const Result<kernel_layout> layout = read_kernel_layout();
+  if (!layout) {
+    return Failure(layout.error());
+  }
   std::thread beside(
-      [this] { mappings_.error = -load_mappings(&mappings_.program, BPF_LOADING_BEST); });
-  walk_.error = -load_walk(&walk_.program, &state_, BPF_LOADING_BEST);
+      [&] { mappings_.error = -load_mappings(&mappings_.program, &*layout, BPF_LOADING_BEST); });
+  walk_.error = -load_walk(&walk_.program, &state_, &*layout, BPF_LOADING_BEST);
   beside.join();
   if (walk_.error != 0) {
     return system_failure("loading the BPF programs", walk_.error);
@@ -228,10 +233,12 @@ Capability judge(std::string name, int error, const bpf_iterator_program& progra
   return capability;
 }
 
-Capability probe_walk(const char* name, bpf_loading loading, std::vector<std::string> lost) {
+Capability probe_walk(const char* name, const Result<kernel_layout>& layout, bpf_loading loading,
+                      std::vector<std::string> lost) {
   Loaded loaded;
   walk_state state{};
-  loaded.error = -load_walk(&loaded.program, &state, loading);
+  loaded.error =
+      layout ? -load_walk(&loaded.program, &state, &*layout, loading) : layout.error().code.value();
   return judge(name, loaded.error, loaded.program, std::move(lost));
 }
 
@@ -239,18 +246,20 @@ Capability probe_walk(const char* name, bpf_loading loading, std::vector<std::st
 
 std::vector<Capability> probe_bpf() {
   raise_memlock();
+  const Result<kernel_layout> layout = read_kernel_layout();
   std::vector<Capability> found;
-  found.push_back(probe_walk("BPF iterator over tasks and files", BPF_LOADING_FULL,
+  found.push_back(probe_walk("BPF iterator over tasks and files", layout, BPF_LOADING_FULL,
                              {"ls, show: depth of pipes and terminals, waiters, speed; "
                               "descriptors are read from /proc instead"}));
-  Capability fast = probe_walk("BPF direct reads", BPF_LOADING_LIGHT,
+  Capability fast = probe_walk("BPF direct reads", layout, BPF_LOADING_LIGHT,
                                {"ls, show: 25 ms at the start, and half of the speed"});
   if (fast.state != Capability::State::works && fast.remedy == "needs a newer kernel") {
     fast.remedy = "needs Linux 6.2 or later";
   }
   found.push_back(std::move(fast));
   Loaded mappings;
-  mappings.error = -load_mappings(&mappings.program, BPF_LOADING_FULL);
+  mappings.error = layout ? -load_mappings(&mappings.program, &*layout, BPF_LOADING_FULL)
+                          : layout.error().code.value();
   found.push_back(judge("BPF iterator over mappings", mappings.error, mappings.program,
                         {"ls, show: seals and sizes of shared memory; mappings are read from "
                          "/proc instead"}));
