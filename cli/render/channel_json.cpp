@@ -5,6 +5,10 @@
 #include <sys/utsname.h>
 #include <time.h>
 
+#include <algorithm>
+#include <span>
+#include <thread>
+
 namespace ipcscope {
 
 namespace {
@@ -246,19 +250,56 @@ void ChannelJson::write(const Channel& channel) {
   json_.end_object();
 }
 
+namespace {
+
+void write_piece(Json& json, ChannelJson& channels, const ListReport& report, size_t first,
+                 size_t count) {
+  for (const ChannelIndex index : std::span(report.channels).subspan(first, count)) {
+    json.break_line();
+    channels.write(report.snapshot.channels[index]);
+  }
+}
+
+/// The channels in pieces, of which a second thread formats every other one: on a host with half a
+/// million descriptors this is a quarter of all work.
+void write_channels(Output& out, Json& json, const ListReport& report) {
+  constexpr size_t piece = 4096;
+  ChannelJson channels(out, json, report.snapshot);
+  std::string text;
+  Output memory(text);
+  Json json_beside(memory);
+  ChannelJson channels_beside(memory, json_beside, report.snapshot);
+  const size_t all = report.channels.size();
+  for (size_t at = 0; at < all && out.error() == 0; at += 2 * piece) {
+    const size_t here = std::min(piece, all - at);
+    const size_t there = std::min(piece, all - at - here);
+    if (there == 0) {
+      write_piece(json, channels, report, at, here);
+      break;
+    }
+    text.clear();
+    std::thread beside([&] {
+      json_beside.wrote_value();  // what stands before is this thread's
+      write_piece(json_beside, channels_beside, report, at + here, there);
+      memory.flush();
+    });
+    write_piece(json, channels, report, at, here);
+    beside.join();
+    out.write(text);
+  }
+}
+
+}  // namespace
+
 void write_list_json(Output& out, const ListReport& report) {
   Json json(out);
   json.begin_object();
   write_head(json, report.command, report.snapshot);
   json.key("channels");
   json.begin_array();
-  ChannelJson channels(out, json, report.snapshot);
-  for (const ChannelIndex index : report.channels) {
-    json.break_line();
-    channels.write(report.snapshot.channels[index]);
-    if (out.error() != 0) {
-      return;
-    }
+  write_channels(out, json, report);
+  if (out.error() != 0) {
+    return;
   }
   json.end_array();
   json.end_object();

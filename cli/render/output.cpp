@@ -31,6 +31,10 @@ void Output::write_large(std::string_view text) {
 }
 
 void Output::write_out(std::string_view text) {
+  if (memory_ != nullptr) {
+    memory_->append(text);
+    return;
+  }
   while (!text.empty() && error_ == 0) {
     const ssize_t done = ::write(fd_, text.data(), text.size());
     if (done >= 0) {

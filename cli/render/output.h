@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <string_view>
 
 namespace ipcscope {
@@ -14,6 +15,8 @@ namespace ipcscope {
 class Output {
  public:
   explicit Output(int fd);
+  /// Writes to memory instead.
+  explicit Output(std::string& memory) : Output(-1) { memory_ = &memory; }
 
   void put(char each) {
     if (used_ == capacity) {
@@ -49,6 +52,7 @@ class Output {
   void write_out(std::string_view text);
 
   int fd_;
+  std::string* memory_ = nullptr;
   int error_ = 0;
   size_t used_ = 0;
   std::unique_ptr<char[]> buffer_;

@@ -59,6 +59,24 @@ std::vector<uint32_t> sort_and_map(std::vector<T>& items, Less less) {
   return inverse(order);
 }
 
+/// Sorts channels by kind, each kind's in the order they came, and returns where each old index
+/// went. Linear: there are hundreds of thousands.
+std::vector<uint32_t> gather_by_kind(std::vector<Channel>& channels) {
+  std::array<uint32_t, kind_count + 1> next{};
+  for (const Channel& channel : channels) {
+    next[static_cast<size_t>(channel.kind) + 1]++;
+  }
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<uint32_t> where(channels.size());
+  std::vector<Channel> sorted(channels.size());
+  for (size_t i = 0; i < channels.size(); i++) {
+    where[i] = next[static_cast<size_t>(channels[i].kind)]++;
+    sorted[where[i]] = channels[i];
+  }
+  channels = std::move(sorted);
+  return where;
+}
+
 uint32_t moved(const std::vector<uint32_t>& where, uint32_t index) {
   return index < where.size() ? where[index] : no_index;
 }
@@ -180,8 +198,7 @@ Snapshot SnapshotBuilder::finish() {
     }
   }
 
-  const std::vector<uint32_t> channel_at =
-      sort_and_map(s.channels, [](const Channel& a, const Channel& b) { return a.kind < b.kind; });
+  const std::vector<uint32_t> channel_at = gather_by_kind(s.channels);
 
   for (Endpoint& endpoint : s.endpoints) {
     endpoint.channel = moved(channel_at, endpoint.channel);
