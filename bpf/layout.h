@@ -74,6 +74,7 @@
   TYPE(file)                                                                    \
   FIELD(file, dentry, f_path.dentry, u64)                                       \
   FIELD(file, inode, f_inode, u64)                                              \
+  FIELD(file, op, f_op, u64)                                                    \
   FIELD(file, flags, f_flags, u32)                                              \
   FIELD(file, private_data, private_data, u64)                                  \
   TYPE(inode)                                                                   \

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "walk.h"
 
-#define AF_UNIX 1
-#define AF_INET 2
-#define AF_INET6 10
-#define AF_NETLINK 16
-#define AF_PACKET 17
-#define AF_VSOCK 40
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
-#define TCP_LISTEN 10
 #define SOCK_STREAM 1
 
 #define BUFFERS_MAX 65536
@@ -104,9 +97,18 @@ __noinline int unix_describe(u64 address) {
   const u64 peer = GET(socket, unix_sock, peer);
   record->peer = (u64)peer;
   record->peer_inode = 0;
+  want(address);
+  want(number_of(peer));
+  if (record->state == TCP_LISTEN) {
+    relations.clients = 1;
+  }
   unix_name(record, socket);
   if (peer) {
     const u64 end = GET(peer, sock, socket);
+    want(number_of(GET(peer, unix_sock, peer))); /* of a datagram receiver: it may be another */
+    if (!end) {
+      relations.listeners = 1;
+    }
     if (end) {
       record->peer_inode = GET(GET(GET(end, socket, file), file, inode), inode, ino);
     } else if (!record->name_length) {
@@ -140,6 +142,7 @@ __noinline int inet_describe(u64 address) {
   }
   record->local_port = GET(sk, sock, num);
   record->remote_port = __builtin_bswap16(GET(sk, sock, dport));
+  want_ports(record->local_port, record->remote_port);
   record->rx_memory = (u32)GET(sk, sock, rmem_alloc);
   record->rcvbuf = (u32)GET(sk, sock, rcvbuf);
   record->sndbuf = (u32)GET(sk, sock, sndbuf);
@@ -200,6 +203,7 @@ __noinline int other_describe(u64 address) {
   }
   if (record->family == AF_VSOCK && HAS(vsock_sock, local_port)) {
     const u64 vsock = sk;
+    relations.vsock = 1;
     record->port = GET_FAR(vsock, vsock_sock, local_port);
     record->cid = GET_FAR(vsock, vsock_sock, local_cid);
     record->peer_port = GET_FAR(vsock, vsock_sock, remote_port);

@@ -11,9 +11,6 @@
  */
 #include "walk.h"
 
-#define PIPEFS_MAGIC 0x50495045
-#define SOCKFS_MAGIC 0x534f434b
-#define ANON_INODE_FS_MAGIC 0x09041934
 #define PID_FS_MAGIC 0x50494446
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
@@ -38,6 +35,7 @@ struct {
 } records SEC(".maps");
 
 union any_record out;
+struct descriptor_table table;
 u64 realtime_offset;
 u64 files_seen;
 u64 items_lost;
@@ -51,6 +49,7 @@ u32 paused_fd;
 u32 file_count;
 u32 own_level;                   /* of ipcscope's PID namespace */
 s64 clock_offset = -(1LL << 62); /* scheduler clock - CLOCK_MONOTONIC, at least */
+u32 treatment;                   /* of the process where it paused */
 u32 leaderless_pid;              /* its descriptors were shown by another thread than the leader */
 
 __noinline int send_record(u32 size) {
@@ -314,6 +313,9 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
           size = shmem_describe(address);
         }
         const u64 locks = number_of(GET(inode, inode, flctx));
+        if (locks) {
+          want_file(address);
+        }
         if (locks && (send_locks(ADDRESS(locks, file_lock_context, flock), address) ||
                       send_locks(ADDRESS(locks, file_lock_context, posix), address) ||
                       send_locks(ADDRESS(locks, file_lock_context, lease), address))) {
@@ -327,6 +329,10 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
   }
   if (size > 0) {
     const u32 kind = out.file.head.kind;
+    want_file(address);
+    if (kind == RECORD_PTY) {
+      want_operations(address);
+    }
     out.file.head.size = (u16)size;
     if (send_record((u32)size)) {
       return 1;
@@ -363,10 +369,7 @@ static __always_inline int visit_parked(u32 pid) {
   return parked_ring_full != 0;
 }
 
-#define DESCRIPTORS_PER_CALL (1 << 20) /* usually the most that a table can have */
 #define OLD_DESCRIPTORS_PER_CALL 512
-
-struct descriptor_table table;
 
 /** The descriptor paused_fd. */
 static long send_next_file(u32 round, void *context) {
@@ -395,20 +398,25 @@ static long send_next_file(u32 round, void *context) {
 }
 
 /** Descriptors from paused_fd on. 0: done with this process; 1: call again. */
-static int send_files(struct task_struct *task, u32 tgid) {
+static int send_files(void) {
+  table.done = 0;
+  table.is_read = 0;
+  repeat_on_old(DESCRIPTORS_PER_CALL, OLD_DESCRIPTORS_PER_CALL, send_next_file);
+  return !table.done;
+}
+
+/** False when it has no descriptors any more. */
+static bool find_table(struct task_struct *task, u32 tgid) {
   const u64 files = GET(task, task_struct, files);
   if (!files) {
-    return 0;
+    return false;
   }
   const u64 fdt = GET(files, files_struct, fdt);
   table.fds = GET(fdt, fdtable, fd);
   table.max = GET(fdt, fdtable, max_fds);
   table.pid = tgid;
-  table.done = 0;
-  current_files = (u64)files;
-  table.is_read = 0;
-  repeat_on_old(DESCRIPTORS_PER_CALL, OLD_DESCRIPTORS_PER_CALL, send_next_file);
-  return !table.done;
+  current_files = files;
+  return true;
 }
 
 SEC("iter/task")
@@ -428,8 +436,9 @@ int walk(struct bpf_iter__task *ctx) {
   if (!tgid) {
     return 0; /* it exited while we looked */
   }
-  if (paused_pid != global_pid) {
-    if (send_thread(task, tgid)) {
+  const int is_new = paused_pid != global_pid;
+  if (is_new) {
+    if (relations.part != WALK_RELATED && send_thread(task, tgid)) {
       return 1;
     }
     paused_pid = global_pid;
@@ -442,8 +451,16 @@ int walk(struct bpf_iter__task *ctx) {
   if (!is_leader && !stands_in) {
     return 0;
   }
-  if (send_files(task, tgid)) {
-    return 1;
+  if (find_table(task, tgid)) {
+    if (is_new) {
+      treatment = treatment_of(tgid);
+    }
+    if (treatment == SKIP) {
+      return 0;
+    }
+    if (treatment == DESCRIBE && send_files()) {
+      return 1;
+    }
   }
   struct fd_count_record *count = bpf_ringbuf_reserve(&records, sizeof *count, 0);
   if (!count) {

@@ -4,10 +4,30 @@
 #define IPCSCOPE_WALK_H
 
 #include "kernel.h"
+#include "related.h"
 #include "state.h"
 #include "thread.h"
 
+#define SOCKFS_MAGIC 0x534f434b
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_VSOCK 40
+#define TCP_LISTEN 10
+
+/* What a walk does with the descriptors of a process. */
+enum treatment { SKIP, COUNT, DESCRIBE };
+
+#define DESCRIPTORS_PER_CALL (1 << 20) /* usually the most that a table can have */
+
 extern union any_record out;
+extern struct descriptor_table table;
+extern struct relations relations;
+extern u32 paused_fd;
+extern u32 file_count;
 
 /* Set by user space before the walk. */
 extern u64 realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC, ns */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "bpf/layout.h"
+#include "bpf/related.h"
 #include "bpf/state.h"
 #include "bpf/thread.h"
 #include "mappings.lskel.h"
@@ -21,17 +22,34 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
   return 0;
 }
 
-#define EXPOSE(state, skeleton)                                                        \
-  do {                                                                                 \
-    (state)->realtime_offset = (unsigned long long*)&(skeleton)->bss->realtime_offset; \
-    (state)->files_seen = (unsigned long long*)&(skeleton)->bss->files_seen;           \
-    (state)->items_lost = (unsigned long long*)&(skeleton)->bss->items_lost;           \
+static void find_state(struct walk_state* state, unsigned long long* realtime_offset,
+                       unsigned long long* files_seen, unsigned long long* items_lost,
+                       unsigned* paused_pid) {
+  state->realtime_offset = realtime_offset;
+  state->files_seen = files_seen;
+  state->items_lost = items_lost;
+  state->paused_pid = paused_pid;
+  state->relations = NULL;
+  state->wanted = -1;
+}
+
+#define EXPOSE_FULL(state, skeleton)                                        \
+  find_state(state, (unsigned long long*)&(skeleton)->bss->realtime_offset, \
+             (unsigned long long*)&(skeleton)->bss->files_seen,             \
+             (unsigned long long*)&(skeleton)->bss->items_lost, &(skeleton)->bss->paused_pid)
+
+/* Only the programs with direct reads tell related processes from others. */
+#define EXPOSE_LIGHT(state, skeleton)                            \
+  do {                                                           \
+    EXPOSE_FULL(state, skeleton);                                \
+    (state)->relations = &(skeleton)->bss->relations;            \
+    (state)->wanted = (skeleton)->maps.wanted_identities.map_fd; \
   } while (0)
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses. */
 
 /* The two skeletons of an object differ only in their names; entry is the program, ring its map. */
-#define LOADERS(name, entry, ring, state_type, expose)                                      \
+#define LOADERS(name, entry, ring, state_type, expose_light, expose_full)                   \
   static void name##_light_destroy_any(void* skeleton) { name##_light__destroy(skeleton); } \
   static void name##_bpf_destroy_any(void* skeleton) { name##_bpf__destroy(skeleton); }     \
                                                                                             \
@@ -54,7 +72,7 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
     program->records = skeleton->maps.ring.map_fd;                                          \
     program->skeleton = skeleton;                                                           \
     program->destroy = name##_light_destroy_any;                                            \
-    expose(state, skeleton);                                                                \
+    expose_light(state, skeleton);                                                          \
     return 0;                                                                               \
   }                                                                                         \
                                                                                             \
@@ -78,7 +96,7 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
     program->records = bpf_map__fd(skeleton->maps.ring);                                    \
     program->skeleton = skeleton;                                                           \
     program->destroy = name##_bpf_destroy_any;                                              \
-    expose(state, skeleton);                                                                \
+    expose_full(state, skeleton);                                                           \
     return 0;                                                                               \
   }
 
@@ -86,8 +104,8 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 
 #define EXPOSE_NOTHING(state, skeleton) (void)(state)
 
-LOADERS(snapshot, walk, records, struct walk_state, EXPOSE)
-LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING)
+LOADERS(snapshot, walk, records, struct walk_state, EXPOSE_LIGHT, EXPOSE_FULL)
+LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING, EXPOSE_NOTHING)
 
 #define LOAD(name, program, state, layout, loading)                \
   do {                                                             \

@@ -3,6 +3,7 @@
 #pragma once
 
 struct kernel_layout;
+struct relations;
 
 #ifdef __cplusplus
 extern "C" {
@@ -21,6 +22,9 @@ struct walk_state {
   unsigned long long* realtime_offset;
   unsigned long long* files_seen;
   unsigned long long* items_lost;
+  unsigned* paused_pid;        /* 0: the next walk begins anew */
+  struct relations* relations; /* NULL: every walk covers all processes */
+  int wanted;                  /* the map of identities that relations.wanted is the filter of */
 };
 
 /** How a program is loaded. */

@@ -8,10 +8,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <ctime>
+#include <optional>
 #include <thread>
 
+#include "bpf/related.h"
+#include "bpf/shmem.h"
 #include "collectors/base/fd.h"
 #include "collectors/bpf_programs.h"
 #include "collectors/kernel_layout.h"
@@ -67,9 +71,16 @@ class BpfSource final : public Source {
                         std::vector<Coverage>& coverage) override;
 
  private:
+  [[nodiscard]] bool can_tell_related(const Request& request) const;
+  Result<void> walk_related(const Request& request, Drain& drain);
+  Result<void> read_mappings();
+
   Loaded walk_;
   Loaded mappings_;
   walk_state state_{};
+  /// Read before the walk when that needs to know them.
+  std::optional<std::vector<mapping_record>> known_mappings_;
+  uint64_t mappings_lost_ = 0;
 };
 
 /// Both at the same time: the kernel verifies for longer than all the rest takes.
@@ -138,13 +149,64 @@ Result<void> run(const bpf_iterator_program& program, Drain& drain) {
   return {};
 }
 
-Result<void> BpfSource::walk(const Request& /*request*/, const RecordSink& sink,
+/// Whether a walk can be confined to some processes and those that they have to do with.
+bool BpfSource::can_tell_related(const Request& request) const {
+  return !request.pids.empty() && request.pids.size() <= CHOSEN_MAX &&
+         state_.relations != nullptr && mappings_.error == 0;
+}
+
+Result<void> BpfSource::read_mappings() {
+  std::vector<mapping_record>& known = known_mappings_.emplace();
+  const RecordSink keep = [&](const record& fact) {
+    known.push_back(reinterpret_cast<const mapping_record&>(fact));
+  };
+  Drain drain{keep};
+  Result<void> done = run(mappings_.program, drain);
+  mappings_lost_ = drain.malformed;
+  return done;
+}
+
+/// The chosen processes first, then those that may have another end of anything that these have.
+Result<void> BpfSource::walk_related(const Request& request, Drain& drain) {
+  relations& relations = *state_.relations;
+  relations.part = WALK_CHOSEN;
+  const auto is_chosen = [&](u32 pid) {
+    return std::find(request.pids.begin(), request.pids.end(), static_cast<pid_t>(pid)) !=
+           request.pids.end();
+  };
+  for (const pid_t pid : request.pids) {
+    relations.chosen[relations.chosen_count++] = static_cast<u32>(pid);
+  }
+  if (Result<void> done = run(walk_.program, drain); !done) {
+    return done;
+  }
+  if (Result<void> done = read_mappings(); !done) {
+    return done;
+  }
+  for (const mapping_record& mapping : *known_mappings_) {
+    if (is_chosen(mapping.head.pid)) {
+      const u32 bit = WANTED_BIT(mapping.object);
+      const u8 present = 1;
+      relations.wanted[bit / 64] |= u64{1} << bit % 64;
+      if (::bpf_map_update_elem(state_.wanted, &mapping.object, &present, BPF_ANY) != 0) {
+        relations.too_many = 1;
+      }
+    }
+  }
+  relations.part = WALK_RELATED;
+  *state_.paused_pid = 0;
+  return run(walk_.program, drain);
+}
+
+Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
                              std::vector<Coverage>& coverage) {
   *state_.realtime_offset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
   *state_.files_seen = 0;
   *state_.items_lost = 0;
   Drain drain{sink};
-  if (Result<void> done = run(walk_.program, drain); !done) {
+  if (Result<void> done =
+          can_tell_related(request) ? walk_related(request, drain) : run(walk_.program, drain);
+      !done) {
     return done;
   }
   Coverage seen;
@@ -170,11 +232,18 @@ Result<void> BpfSource::mappings(const Request& /*request*/, const RecordSink& s
     seen.checked++;
     sink(fact);
   };
-  Drain drain{counted};
-  if (Result<void> done = run(mappings_.program, drain); !done) {
-    return done;
+  if (known_mappings_) {
+    for (const mapping_record& mapping : *known_mappings_) {
+      counted(mapping.head);
+    }
+    seen.lost = mappings_lost_;
+  } else {
+    Drain drain{counted};
+    if (Result<void> done = run(mappings_.program, drain); !done) {
+      return done;
+    }
+    seen.lost = drain.malformed;
   }
-  seen.lost = drain.malformed;
   coverage.push_back(std::move(seen));
   return {};
 }
