@@ -10,9 +10,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstring>
 #include <ctime>
 #include <optional>
 #include <thread>
+#include <unordered_map>
+#include <vector>
 
 #include "bpf/related.h"
 #include "bpf/shmem.h"
@@ -62,6 +65,70 @@ class Loaded {
   int error = 0;  ///< errno, why it is not loaded
 };
 
+/// Puts the records of a few processes, which came first, where they would have come in a walk over
+/// all: the order of a channel's ends is that of the walk.
+class InOrder {
+ public:
+  explicit InOrder(const RecordSink& sink) : sink_(sink) {}
+
+  /// Of the walk over the chosen processes: threads of all, files of these.
+  void take_chosen(const record& fact) {
+    if (fact.kind == RECORD_THREAD) {
+      ranks_.try_emplace(fact.pid, ranks_.size());
+      sink_(fact);
+      return;
+    }
+    if (kept_.empty() || kept_.back().pid != fact.pid) {
+      kept_.push_back({fact.pid, {}});
+    }
+    std::vector<std::byte>& records = kept_.back().records;
+    const size_t at = records.size();
+    records.resize(at + aligned(fact.size));
+    std::memcpy(&records[at], &fact, fact.size);
+  }
+
+  /// Of the walk over the others.
+  void take_related(const record& fact) {
+    for (const size_t rank = rank_of(fact.pid);
+         next_ < kept_.size() && rank_of(kept_[next_].pid) < rank; next_++) {
+      hand_over(kept_[next_]);
+    }
+    sink_(fact);
+  }
+
+  void finish() {
+    for (; next_ < kept_.size(); next_++) {
+      hand_over(kept_[next_]);
+    }
+  }
+
+ private:
+  struct Kept {
+    u32 pid;
+    std::vector<std::byte> records;
+  };
+
+  [[nodiscard]] size_t rank_of(u32 pid) const {
+    const auto found = ranks_.find(pid);
+    return found == ranks_.end() ? SIZE_MAX : found->second;
+  }
+
+  void hand_over(const Kept& kept) const {
+    for (size_t at = 0; at < kept.records.size();) {
+      const auto& fact = reinterpret_cast<const record&>(kept.records[at]);
+      sink_(fact);
+      at += aligned(fact.size);
+    }
+  }
+
+  static size_t aligned(size_t size) { return (size + alignof(u64) - 1) & ~(alignof(u64) - 1); }
+
+  const RecordSink& sink_;
+  std::unordered_map<u32, size_t> ranks_;  ///< when the walk came to a process
+  std::vector<Kept> kept_;
+  size_t next_ = 0;
+};
+
 class BpfSource final : public Source {
  public:
   Result<void> load();
@@ -72,7 +139,7 @@ class BpfSource final : public Source {
 
  private:
   [[nodiscard]] bool can_tell_related(const Request& request) const;
-  Result<void> walk_related(const Request& request, Drain& drain);
+  Result<void> walk_related(const Request& request, const RecordSink& sink, uint64_t& malformed);
   Result<void> read_mappings();
 
   Loaded walk_;
@@ -167,7 +234,9 @@ Result<void> BpfSource::read_mappings() {
 }
 
 /// The chosen processes first, then those that may have another end of anything that these have.
-Result<void> BpfSource::walk_related(const Request& request, Drain& drain) {
+Result<void> BpfSource::walk_related(const Request& request, const RecordSink& sink,
+                                     uint64_t& malformed) {
+  InOrder ordered(sink);
   relations& relations = *state_.relations;
   relations.part = WALK_CHOSEN;
   const auto is_chosen = [&](u32 pid) {
@@ -177,7 +246,9 @@ Result<void> BpfSource::walk_related(const Request& request, Drain& drain) {
   for (const pid_t pid : request.pids) {
     relations.chosen[relations.chosen_count++] = static_cast<u32>(pid);
   }
-  if (Result<void> done = run(walk_.program, drain); !done) {
+  const RecordSink chosen = [&](const record& fact) { ordered.take_chosen(fact); };
+  Drain chosen_drain{chosen};
+  if (Result<void> done = run(walk_.program, chosen_drain); !done) {
     return done;
   }
   if (Result<void> done = read_mappings(); !done) {
@@ -195,7 +266,12 @@ Result<void> BpfSource::walk_related(const Request& request, Drain& drain) {
   }
   relations.part = WALK_RELATED;
   *state_.paused_pid = 0;
-  return run(walk_.program, drain);
+  const RecordSink related = [&](const record& fact) { ordered.take_related(fact); };
+  Drain related_drain{related};
+  Result<void> done = run(walk_.program, related_drain);
+  ordered.finish();
+  malformed = chosen_drain.malformed + related_drain.malformed;
+  return done;
 }
 
 Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
@@ -204,8 +280,8 @@ Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
   *state_.files_seen = 0;
   *state_.items_lost = 0;
   Drain drain{sink};
-  if (Result<void> done =
-          can_tell_related(request) ? walk_related(request, drain) : run(walk_.program, drain);
+  if (Result<void> done = can_tell_related(request) ? walk_related(request, sink, drain.malformed)
+                                                    : run(walk_.program, drain);
       !done) {
     return done;
   }

@@ -71,7 +71,8 @@ class Types {
   std::array<std::string_view, 2> strings_;
 };
 
-constexpr int depth_max = 16;  // of anonymous structs in each other, and of typedefs
+constexpr int depth_max = 16;           // of typedefs
+constexpr int anonymous_depth_max = 6;  // of structs in each other
 
 size_t bytes_behind(const btf_type& type) {
   const size_t entries = BTF_INFO_VLEN(type.info);
@@ -196,7 +197,7 @@ uint32_t Types::size(uint32_t type, int depth) const {
 /// A member, also one of the anonymous structs inside; bit fields are none.
 std::optional<Types::Place> Types::find(uint32_t type, std::string_view wanted, int depth) const {
   type = plain(type);
-  if (type == 0 || depth > depth_max) {
+  if (type == 0 || depth > anonymous_depth_max) {
     return std::nullopt;
   }
   const btf_type& found = *types_[type];

@@ -2,7 +2,10 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <cstring>
+
 #include "collectors/base/parse.h"
+#include "collectors/kernel_layout.h"
 #include "collectors/mq_directory.h"
 #include "collectors/proc/fdinfo.h"
 #include "collectors/proc/locks.h"
@@ -104,6 +107,15 @@ constexpr std::string_view vsock_answer =
 constexpr std::string_view netlink_datagram =
     "\x14\x00\x00\x00\x14\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00"
     "\x14\x00\x00\x00\x03\x00\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"sv;
+
+// An int and struct pid with its level.
+constexpr std::string_view kernel_btf =
+    "\x9f\xeb\x01\x00\x18\x00\x00\x00\x00\x00\x00\x00\x28\x00\x00\x00\x28\x00\x00\x00\x0f\x00\x00"
+    "\x00"
+    "\x01\x00\x00\x00\x00\x00\x00\x01\x04\x00\x00\x00\x20\x00\x00\x00"
+    "\x05\x00\x00\x00\x01\x00\x00\x04\x04\x00\x00\x00\x09\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+    "\x00"
+    "\0int\0pid\0level\0"sv;
 
 }  // namespace
 
@@ -267,6 +279,14 @@ std::span<const Target> targets() {
          }
        },
        {"QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n", encoded_queues()}},
+      {"kernel_layout",
+       [](std::string_view text) {
+         std::vector<u32> aligned((text.size() + 3) / 4);
+         std::memcpy(aligned.data(), text.data(), text.size());
+         const auto blob = std::as_bytes(std::span(aligned)).first(text.size());
+         find_kernel_layout(blob, {blob});
+       },
+       {kernel_btf}},
       {"shm_mount",
        [](std::string_view text) {
          if (const auto mount = find_mount(text, "/dev/shm")) {
