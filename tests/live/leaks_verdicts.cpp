@@ -15,8 +15,10 @@ constexpr const char* verdicts[] = {"leaked", "suspect", "info", "live", "absent
 
 }  // namespace
 
-Document run_leaks(const std::vector<std::string>& arguments, std::vector<std::string> command) {
-  for (const char* word : {IPCSCOPE_PROGRAM, "leaks", "--json", "--all", "--min-age", "0"}) {
+Document run_leaks(const std::vector<std::string>& arguments, std::vector<std::string> command,
+                   const std::string& min_age) {
+  for (const char* word :
+       {IPCSCOPE_PROGRAM, "leaks", "--json", "--all", "--min-age", min_age.c_str()}) {
     command.emplace_back(word);
   }
   command.insert(command.end(), arguments.begin(), arguments.end());

@@ -9,11 +9,12 @@
 
 namespace ipcscope::live {
 
-/// Runs `ipcscope leaks --json` with everything in it, young or not, and these arguments. The
-/// command that comes first is what runs it, such as nsenter with its arguments; empty: nothing.
+/// Runs `ipcscope leaks --json` with everything in it and these arguments. The command that comes
+/// first is what runs it, such as nsenter with its arguments; empty: nothing. Objects younger than
+/// min_age are spared.
 /// Throws where the output is not what the exit status says.
-Document run_leaks(const std::vector<std::string>& arguments,
-                   std::vector<std::string> command = {});
+Document run_leaks(const std::vector<std::string>& arguments, std::vector<std::string> command = {},
+                   const std::string& min_age = "0");
 
 /// The entry of an object in the output of `leaks --json`, or a null value.
 const Json& find_leak(const Json& output, std::string_view id);
