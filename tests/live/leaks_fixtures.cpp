@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Each fixture's truth about what was left behind against the verdicts of both sources.
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+#include <memory>
+#include <set>
+
+#include "tests/live/leaks_verdicts.h"
+#include "tests/live/main.h"
+#include "tests/live/running_fixture.h"
+
+using namespace ipcscope::live;
+
+namespace {
+
+std::string expected_verdict(const Json& leak, const std::string& source) {
+  const Json& of_proc = member(leak, "proc_verdict");
+  return std::string(
+      text_of(source == "proc" && of_proc.IsString() ? of_proc : member(leak, "verdict")));
+}
+
+/// Compares one object; what is wrong with it, or nothing.
+std::string compare(const Json& expected, const Json& output, const std::string& source,
+                    Confusion& confusion) {
+  const std::string_view id = text_of(member(expected, "id"));
+  const Json& found = find_leak(output, id);
+  const std::string right = expected_verdict(expected, source);
+  const std::string given =
+      found.IsNull() ? "absent" : std::string(text_of(member(found, "verdict")));
+  confusion.add(right, given);
+  // What is not even looked at is not called leaked either.
+  if (given != right && !(right == "live" && given == "absent")) {
+    return fmt::format("{}: expected {}, got {}: {}", id, right, given, print(found, 2000));
+  }
+  const Json& rule = member(found, "rule");
+  if (given != "live" && rule.IsString() && member(expected, "rule").IsString() &&
+      rule != member(expected, "rule")) {
+    return fmt::format("{}: expected the rule {}, got {}", id, print(member(expected, "rule")),
+                       print(rule));
+  }
+  return {};
+}
+
+}  // namespace
+
+TEST_CASE("leaks verdicts on fixtures") {
+  std::map<std::string, Confusion> confusion;
+  std::set<std::string> verdicts;
+  for (const std::string& name : fixture_names()) {
+    if (!name.starts_with("leftover-") && !name.starts_with("lookalike-") &&
+        name != "shm-destroyed" && name != "fifo-open") {
+      continue;
+    }
+    RunningFixture fixture(name);
+    if (!fixture.is_possible()) {
+      tell_impossible(fmt::format("{}: {}", name, fixture.reason()));
+      CHECK_FALSE(in_ci());
+      continue;
+    }
+    REQUIRE(member(fixture.truth(), "leaks").Size() > 0);
+    for (const std::string source : {"bpf", "proc"}) {
+      const Document output = run_leaks({"--namespace", "all", "--source=" + source});
+      for (const Json& expected : member(fixture.truth(), "leaks").GetArray()) {
+        verdicts.insert(expected_verdict(expected, source));
+        const std::string problem = compare(expected, output, source, confusion[source]);
+        if (!problem.empty()) {
+          FAIL_CHECK(fmt::format("{} with {}: {}", name, source, problem));
+        }
+      }
+    }
+    CHECK_THAT(fixture.stop(), Catch::Equals(""));
+  }
+  CHECK(verdicts == std::set<std::string>{"leaked", "suspect", "info", "live"});
+  for (const auto& [source, table] : confusion) {
+    fmt::print("verdicts of the source {}:\n{}", source, table.table());
+  }
+}
+
+TEST_CASE("leaks calls nothing of a living fixture leaked") {
+  std::vector<std::unique_ptr<RunningFixture>> fixtures;
+  for (const std::string& name : fixture_names()) {
+    if (name.starts_with("leftover-")) {
+      continue;
+    }
+    auto fixture = std::make_unique<RunningFixture>(name);
+    if (fixture->is_possible()) {
+      fixtures.push_back(std::move(fixture));
+    }
+  }
+  REQUIRE(fixtures.size() > 50);
+  for (const std::string source : {"bpf", "proc"}) {
+    const Document output = run_leaks({"--namespace", "all", "--source=" + source});
+    std::set<std::string> leaked;
+    for (std::string& id : ids_of(output, "leaked")) {
+      leaked.insert(std::move(id));
+    }
+    for (const auto& fixture : fixtures) {
+      for (const Json& channel : member(fixture->truth(), "channels").GetArray()) {
+        const std::string id(text_of(member(channel, "id")));
+        // The path of a socket is an object of its own.
+        const std::string path = fmt::format("{}:{}", text_of(member(channel, "kind")),
+                                             text_of(member(channel, "name")));
+        if (leaked.count(id) + leaked.count(path) > 0) {
+          FAIL_CHECK(fmt::format("{} of {} with {}: {}", id, fixture->name(), source,
+                                 print(find_leak(output, id), 2000)));
+        }
+      }
+    }
+  }
+  for (const auto& fixture : fixtures) {
+    CHECK_THAT(fixture->stop(), Catch::Equals(""));
+  }
+}
