@@ -46,7 +46,7 @@ void add_session(const Judge& judge, Leak& leak) {
 void add_common(const Judge& judge, const Channel& channel, Leak& leak) {
   add_users(judge, channel, leak);
   add_session(judge, leak);
-  judge.add_age(leak, judge.facts(leak.channel).change_time, least_age_s);
+  judge.add_age(leak, judge.number(channel, "change_time"), least_age_s);
 }
 
 }  // namespace

@@ -18,13 +18,6 @@ struct ObjectFacts {
   std::optional<bool> unused;
   std::optional<uint32_t> undos;    ///< processes with an undo structure for this semaphore set
   std::optional<uint32_t> blocked;  ///< threads on the wait lists of this set or queue
-  /// Of a file in a /dev/shm or a POSIX queue: when it was last used or changed, in seconds since
-  /// the epoch.
-  std::optional<int64_t> change_time;
-  // Of the same: what tells it from another one of its name. 0: unknown.
-  uint32_t device = 0;  ///< as in records
-  uint64_t inode = 0;
-  std::optional<uint32_t> gid;
 };
 
 /// A file in a directory where IPC leaves its traces.
