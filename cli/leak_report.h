@@ -25,10 +25,11 @@ const std::vector<LeakKind>& leak_kinds();
 
 /// Which objects a report is about. What is left empty does not restrict it.
 struct LeakFilter {
-  std::vector<std::string> kinds;
-  std::optional<uid_t> user;
-  std::optional<uint32_t> name_space;  ///< inode number, 0 ipcscope's own; nothing: of each
-  bool live = false;                   ///< also those that are in use
+  std::vector<std::string> kinds = {};
+  std::optional<uid_t> user = std::nullopt;
+  std::optional<uint32_t> name_space =
+      std::nullopt;   ///< inode number, 0 ipcscope's own; nothing: of each
+  bool live = false;  ///< also those that are in use
 };
 
 /// What was left out of a report, so that it is not silent about it.
