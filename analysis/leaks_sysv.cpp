@@ -25,12 +25,12 @@ int64_t time_of(const Judge& judge, const Channel& channel, std::string_view key
 void add_witness(const Judge& judge, Leak& leak, const char* fact, std::string_view role,
                  std::optional<int64_t> pid, int64_t remembered) {
   if (!pid) {
-    leak.add(fact, fmt::format("its {} was a process of another PID namespace, or is hidden", role),
+    leak.add(fact, fmt::format("{} was of another PID namespace, or is hidden", role),
              Verdict::suspect);
     return;
   }
   const Witness witness = judge.witness(static_cast<int32_t>(*pid), remembered);
-  leak.add(fact, fmt::format("its {} {} {}", role, witness.name, witness.text), witness.allows());
+  leak.add(fact, fmt::format("{} {} {}", role, witness.name, witness.text), witness.allows());
 }
 
 /// What the semaphores of a set say together.
@@ -86,12 +86,11 @@ void add_blocked(Leak& leak, bool known, uint64_t blocked) {
 
 void add_undo(Leak& leak, const std::optional<uint32_t>& undos) {
   if (!undos) {
-    leak.add("undo", "whether a process would undo its operations on it needs BPF to know",
+    leak.add("undo", "whether a process has operations on it to undo, only BPF tells",
              Verdict::suspect);
   } else if (*undos > 0) {
     leak.add("undo",
-             fmt::format("{} would undo operations on it",
-                         *undos == 1 ? "a process" : fmt::format("{} processes", *undos)),
+             fmt::format("{} with operations on it to undo", counted(*undos, "living task")),
              Verdict::live);
   } else {
     leak.add("undo", "no process has operations on it to undo", Verdict::leaked);
@@ -113,13 +112,9 @@ void add_operators(const Judge& judge, Leak& leak, const Semaphores& all, int64_
     }
   }
   if (all.pids.size() > 1 && allows == Verdict::leaked) {
-    leak.add("operators",
-             fmt::format("all {} processes that last operated on it ended", all.pids.size()),
-             allows);
+    leak.add("operators", fmt::format("its {} last operators ended", all.pids.size()), allows);
   } else {
-    leak.add("operators",
-             fmt::format("process {}, which last operated on it, {}", worst.name, worst.text),
-             allows);
+    leak.add("operators", fmt::format("last operator {} {}", worst.name, worst.text), allows);
   }
 }
 
@@ -157,7 +152,7 @@ void judge_shm(const Judge& judge, const Channel& channel, Leak& leak) {
     leak.creator_text = fmt::format("{}, {}", witness.name, witness.brief);
   }
   if (last && *last == 0) {
-    leak.add("last_user", "it was never attached", Verdict::leaked);
+    leak.add("last_user", "never attached", Verdict::leaked);
   } else {
     add_witness(judge, leak, "last_user", "last user", last, used);
   }
@@ -169,7 +164,7 @@ void judge_sem(const Judge& judge, const Channel& channel, Leak& leak) {
   const int64_t operated = time_of(judge, channel, "operate_time");
   const int64_t changed = time_of(judge, channel, "change_time");
   const ObjectFacts& facts = judge.facts(leak.channel);
-  leak.lost = counted(all.count, "semaphore");
+  leak.lost = counted(all.count, "semaphore value");
   if (!all.pids.empty() || !all.knows_pids) {
     add_operators(judge, leak, all, std::max(operated, changed));
   } else if (operated != 0) {

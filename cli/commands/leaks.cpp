@@ -366,9 +366,7 @@ class CleanUp {
     if (planned == 0) {
       line("nothing to remove");
     } else {
-      std::string freed;
-      append_bytes(freed, bytes);
-      line(fmt::format("removed {}, {} in bytes; skipped {}, failed {}", states[0], freed,
+      line(fmt::format("removed {} ({}), skipped {}, failed {}", states[0], size_text(bytes),
                        states[1], states[2]));
     }
     tell_suspects();

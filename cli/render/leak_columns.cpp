@@ -102,19 +102,23 @@ const LeakColumn* find(std::string_view name) {
 }  // namespace
 
 std::string why(const Leak& leak) {
+  // What every leaked object of its kind has in common; the creator has a column.
+  static constexpr std::string_view usual[] = {"attached", "undo", "blocked", "age", "creator"};
   std::string text;
   if (leak.verdict != Verdict::leaked) {
     const Evidence* deciding = leak.deciding();
     return deciding != nullptr ? deciding->text : text;
   }
-  // All that was asked for had to be so; its creator has a column.
+  if (!leak.lost.empty()) {
+    text = fmt::format("loses {}", leak.lost);
+  }
   for (const Evidence& each : leak.evidence) {
-    const std::string_view fact = each.fact;
-    if ((fact == "creator" && leak.creator) || fact == "age") {
-      continue;
+    const bool is_usual =
+        std::find(std::begin(usual), std::end(usual), each.fact) != std::end(usual);
+    if (!is_usual || (std::string_view(each.fact) == "creator" && !leak.creator)) {
+      text += text.empty() ? "" : "; ";
+      text += each.text;
     }
-    text += text.empty() ? "" : "; ";
-    text += each.text;
   }
   return text;
 }
@@ -131,7 +135,7 @@ const std::vector<LeakColumn>& all_leak_columns() {
       {"owner", "user who owns it", write_owner},
       {"creator", "process that made it, and what became of it", write_creator, false, true},
       {"lost", "what a removal would lose beside memory", write_lost, false, true},
-      {"why", "what decided the verdict", write_why, false, true},
+      {"why", "what decided the verdict, and what would be lost", write_why, false, true},
       {"ns", "namespace, where it is not ipcscope's own", write_ns},
   };
   return columns;
@@ -140,7 +144,7 @@ const std::vector<LeakColumn>& all_leak_columns() {
 std::vector<LeakColumn> default_leak_columns() {
   std::vector<LeakColumn> columns;
   for (const std::string_view name :
-       {"verdict", "id", "age", "size", "key", "owner", "creator", "lost", "why"}) {
+       {"verdict", "id", "age", "size", "key", "owner", "creator", "why"}) {
     columns.push_back(*find(name));
   }
   return columns;

@@ -35,17 +35,6 @@ std::string with_commas(uint64_t number) {
   return text;
 }
 
-/// "512 bytes", "2.3 GiB"
-std::string size_text(uint64_t bytes) {
-  if (bytes < 1024) {
-    return fmt::format("{} byte{}", bytes, bytes == 1 ? "" : "s");
-  }
-  std::string text;
-  append_bytes(text, bytes);
-  text.insert(text.size() - 1, 1, ' ');
-  return text + "iB";
-}
-
 /// Each leak as a paragraph, with all that speaks for and against it.
 void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& report,
                       const LeakForm& form) {
@@ -79,10 +68,21 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
 
 }  // namespace
 
+std::string size_text(uint64_t bytes) {
+  if (bytes < 1024) {
+    return fmt::format("{} byte{}", bytes, bytes == 1 ? "" : "s");
+  }
+  std::string text;
+  append_bytes(text, bytes);
+  text.insert(text.size() - 1, 1, ' ');
+  return text + "iB";
+}
+
 std::string leak_label(const LeakReport& report, const Leak& leak, EscapeStyle style) {
   std::string text = escaped(leak.id, style);
   std::vector<std::string> parts;
-  if (leak.bytes) {
+  // A queue says itself how many bytes it has.
+  if (leak.bytes && leak.lost.empty()) {
     parts.push_back(size_text(*leak.bytes));
   }
   UserNames users;

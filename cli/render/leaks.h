@@ -51,7 +51,9 @@ std::string why(const Leak& leak);
 /// "leaked: 14 of 4,096 segments, 2.3 GiB; 61 of 32,000 semaphore sets", or that there is nothing;
 /// then what was left out. Some lines.
 std::vector<std::string> leak_totals(const LeakReport& report);
-/// "shm:5 (64 KiB, key 0x00001234; 3 messages)", escaped.
+/// "512 bytes", "2.3 GiB"
+std::string size_text(uint64_t bytes);
+/// "shm:5 (64 KiB, key 0x00001234, 3 messages)", escaped.
 std::string leak_label(const LeakReport& report, const Leak& leak, EscapeStyle style);
 
 /// The whole object of `leaks --json`.

@@ -24,8 +24,8 @@ TEST_CASE("a segment whose creator and last user ended is leaked", "[leaks]") {
   CHECK(leak.creator == 100);
   CHECK(leak.creator_text == "100, ended");
   CHECK(fact(leak, "attached") == "nobody has it attached");
-  CHECK(fact(leak, "creator") == "its creator 100 ended");
-  CHECK(fact(leak, "last_user") == "its last user 101 ended");
+  CHECK(fact(leak, "creator") == "creator 100 ended");
+  CHECK(fact(leak, "last_user") == "last user 101 ended");
 }
 
 TEST_CASE("each fact about a segment counts", "[leaks]") {
@@ -68,7 +68,7 @@ TEST_CASE("a process that an object remembers", "[leaks]") {
   CHECK(verdict(made + 2).verdict == Verdict::live);
   CHECK(verdict(made + 3).verdict == Verdict::leaked);
   CHECK(verdict(made + 3).creator_text == "100, now daemon");
-  CHECK(fact(verdict(made + 3), "creator") == "its creator 100 ended, its number is now daemon's");
+  CHECK(fact(verdict(made + 3), "creator") == "creator 100 ended, its number is now daemon's");
 }
 
 TEST_CASE("the last user is compared with the time of its use", "[leaks]") {
@@ -146,8 +146,8 @@ TEST_CASE("a set whose operators ended is leaked", "[leaks]") {
   const Leak leak = judge_one(scene);
   CHECK(leak.verdict == Verdict::leaked);
   CHECK(leak.rule == std::string("leaked-sem"));
-  CHECK(leak.lost == "2 semaphores");
-  CHECK(fact(leak, "operators") == "all 2 processes that last operated on it ended");
+  CHECK(leak.lost == "2 semaphore values");
+  CHECK(fact(leak, "operators") == "its 2 last operators ended");
   CHECK(fact(leak, "undo") == "no process has operations on it to undo");
   CHECK(fact(leak, "blocked") == "nobody is blocked on it");
 }
@@ -177,8 +177,7 @@ TEST_CASE("one living operator of many keeps a set", "[leaks]") {
     return judge_one(scene);
   };
   CHECK(verdict(made).verdict == Verdict::live);
-  CHECK(fact(verdict(made), "operators") ==
-        "process worker[101], which last operated on it, lives");
+  CHECK(fact(verdict(made), "operators") == "last operator worker[101] lives");
   CHECK(verdict(made + 12).verdict == Verdict::live);
   CHECK(verdict(made + 13).verdict == Verdict::leaked);
 }
@@ -255,7 +254,7 @@ TEST_CASE("a queue whose users ended is leaked, with its messages", "[leaks]") {
   CHECK(leak.rule == std::string("leaked-msg"));
   CHECK(leak.lost == "3 messages, 120 bytes");
   CHECK(leak.bytes == 120U);
-  CHECK(fact(leak, "sender") == "its last sender 100 ended");
+  CHECK(fact(leak, "sender") == "last sender 100 ended");
 }
 
 TEST_CASE("each fact about a queue counts", "[leaks]") {

@@ -67,13 +67,13 @@ TEST_CASE("cells of a leak", "[leaks]") {
   leak.lost = "3 messages";
   leak.name_space = 7;
   leak.add("age", "not used for 90 s", Verdict::leaked);
-  leak.add("creator", "its creator 100 ended", Verdict::leaked);
-  leak.add("last_user", "it was never attached", Verdict::leaked);
+  leak.add("creator", "creator 100 ended", Verdict::leaked);
+  leak.add("last_user", "never attached", Verdict::leaked);
   CHECK(hand.cells("verdict,id,kind,age,size,creator,lost,ns") ==
         "leaked  shm:5  shm  1m30s  64K  100, ended  3 messages  7\n");
-  CHECK(hand.cells("why") == "nobody has it attached; it was never attached\n");
+  CHECK(hand.cells("why") == "loses 3 messages; never attached\n");
   CHECK(hand.cells("age,size,why,key", true) ==
-        "90 65536 nobody\\x20has\\x20it\\x20attached;\\x20it\\x20was\\x20never\\x20attached -\n");
+        "90 65536 loses\\x203\\x20messages;\\x20never\\x20attached -\n");
 }
 
 TEST_CASE("what is unknown of a leak", "[leaks]") {
