@@ -70,6 +70,16 @@ std::vector<int> residents(const Snapshot& snapshot, uint32_t name_space) {
   return pids;
 }
 
+/// The collector writes an object for each.
+uint64_t count_semaphores(const Snapshot& snapshot, const Channel& channel) {
+  const Attribute* semaphores = snapshot.attribute(channel, "semaphores");
+  if (semaphores == nullptr || semaphores->type != Attribute::Type::json) {
+    return 0;
+  }
+  const std::string_view json = semaphores->string();
+  return static_cast<uint64_t>(std::count(json.begin(), json.end(), '{'));
+}
+
 void describe_sysv(const Snapshot& snapshot, const Channel& channel, Target& target) {
   const auto fact = [&](std::string_view key) { return number(snapshot, channel, key); };
   const auto small = [&](std::string_view key) { return static_cast<uint32_t>(fact(key)); };
@@ -96,6 +106,7 @@ void describe_sysv(const Snapshot& snapshot, const Channel& channel, Target& tar
     case Kind::sem:
       target.type = Target::Type::sem;
       target.times[0] = fact("operate_time");
+      target.messages = count_semaphores(snapshot, channel);
       break;
     default:
       target.type = Target::Type::msg;
@@ -114,7 +125,6 @@ void describe_posix(const LeakReport& report, const Leak& leak, const Channel& c
   target.inode = static_cast<uint64_t>(number(snapshot, channel, "inode"));
   target.device = device_number(text(snapshot, channel, "device"));
   target.gid = static_cast<uint32_t>(number(snapshot, channel, "gid"));
-  target.times[2] = number(snapshot, channel, "change_time");
   target.uid = channel.uid.value_or(0);
   target.bytes = leak.bytes.value_or(0);
   std::string_view name = channel.name;
@@ -124,6 +134,7 @@ void describe_posix(const LeakReport& report, const Leak& leak, const Channel& c
     target.messages = channel.depth_messages.value_or(0);
     return;
   }
+  target.times[2] = number(snapshot, channel, "change_time");
   name.remove_prefix(std::min<size_t>(name.size(), 1));
   if (channel.kind == Kind::posixsem) {
     target.type = Target::Type::posixsem;

@@ -119,6 +119,7 @@ TEST_CASE("what a removal of a set or queue looks for", "[leak_report]") {
   CHECK(sem.type == Target::Type::sem);
   CHECK(sem.times[0] == LeftBehind::made_s + 10);
   CHECK(sem.times[2] == LeftBehind::made_s);
+  CHECK(sem.messages == 2);
   const Target msg = make_target(report, report.leaks.at(1));
   CHECK(msg.type == Target::Type::msg);
   CHECK(msg.sysv_id == 6);
@@ -158,6 +159,7 @@ TEST_CASE("what a removal of a file looks for", "[leak_report]") {
   CHECK(mq.type == Target::Type::mq);
   CHECK(mq.path == "/x");
   CHECK(mq.messages == 4);
+  CHECK(mq.times[2] == 0);  // reading its file changes it
   const Target socket = make_target(report, report.leaks[3]);
   CHECK(socket.type == Target::Type::socket);
   CHECK(socket.path == "/run/x");
