@@ -308,16 +308,20 @@ class CleanUp {
       line(fmt::format("would first write content and metadata to a new directory in {}",
                        shown(backup_)));
     }
-    tell_suspects();
+    tell_rest();
     return report_.count(Verdict::leaked) > 0 ? status_found : status_complete;
   }
 
-  void tell_suspects() {
+  /// What was not touched, and why not.
+  void tell_rest() {
     const size_t suspects = report_.count(Verdict::suspect);
     if (suspects > 0 && !options_.force) {
       line(fmt::format("{} suspect {} not touched; --force includes {}", suspects,
                        suspects == 1 ? "is" : "are", suspects == 1 ? "it" : "them"));
     }
+    const std::vector<std::string> totals = leak_totals(report_);
+    std::for_each(totals.begin() + 1, totals.end(),
+                  [this](const std::string& left_out) { line(left_out); });
   }
 
   int remove() {
@@ -369,7 +373,7 @@ class CleanUp {
       line(fmt::format("removed {} ({}), skipped {}, failed {}", states[0], size_text(bytes),
                        states[1], states[2]));
     }
-    tell_suspects();
+    tell_rest();
     for (const std::string& backup : backups) {
       line("undo: ipcscope leaks --restore " + shown(backup));
     }

@@ -85,7 +85,7 @@ run leaks shm --clean --dry-run --backup "$SCRATCH/backup"
 check "--dry-run: status" test "$status" -eq 1
 check "--dry-run: what" grep -qE "^would remove shm:$shm \(8.0 KiB, key 0x[0-9a-f]+\)\$" "$SCRATCH/out"
 check "--dry-run: where" grep -qF "$SCRATCH/backup" "$SCRATCH/out"
-check "--dry-run does nothing" test -e "/proc/sysvipc/shm" -a ! -e "$SCRATCH/backup"
+check "--dry-run does nothing" test ! -e "$SCRATCH/backup"
 check "--dry-run leaves the segment" test -n "$(ipcs -m -i "$shm" 2>/dev/null)"
 
 # answer WORDS...: what --clean says to these answers on a terminal.
