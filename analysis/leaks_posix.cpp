@@ -36,6 +36,11 @@ void add_users(const Judge& judge, const Channel& channel, Leak& leak) {
   }
 }
 
+std::optional<uint64_t> size_of(const Judge& judge, const Channel& channel) {
+  const auto bytes = judge.number(channel, "bytes");
+  return bytes ? std::optional(static_cast<uint64_t>(*bytes)) : std::nullopt;
+}
+
 void add_session(const Judge& judge, Leak& leak) {
   if (leak.uid && judge.has_session(*leak.uid)) {
     leak.add("session", "its owner is at work, and a program to come may expect it",
@@ -52,10 +57,7 @@ void add_common(const Judge& judge, const Channel& channel, Leak& leak) {
 }  // namespace
 
 void judge_posix_shm(const Judge& judge, const Channel& channel, Leak& leak) {
-  const auto bytes = judge.number(channel, "bytes");
-  if (bytes) {
-    leak.bytes = static_cast<uint64_t>(*bytes);
-  }
+  leak.bytes = size_of(judge, channel);
   if (judge.holders(channel).empty() && leak.bytes &&
       (*leak.bytes == 0 || *leak.bytes % page_bytes != 0)) {
     leak.kind = "file";
@@ -72,6 +74,7 @@ void judge_posix_shm(const Judge& judge, const Channel& channel, Leak& leak) {
 }
 
 void judge_posix_sem(const Judge& judge, const Channel& channel, Leak& leak) {
+  leak.bytes = size_of(judge, channel);
   if (const auto value = judge.number(channel, "value")) {
     leak.lost = fmt::format("value {}", *value);
   }

@@ -81,7 +81,21 @@ struct pid {
   unsigned int level;
   struct upid numbers[1];
 };
+struct xarray { /* 4.20 */
+  void *xa_head;
+};
+struct xa_node {
+  unsigned char shift;
+  void *slots[64];
+};
+struct idr {
+  struct xarray idr_rt;
+};
+struct ipc_ids {
+  struct idr ipcs_idr;
+};
 struct ipc_namespace {
+  struct ipc_ids ids[3];
   struct ns_common ns;
 };
 struct net {
@@ -408,6 +422,27 @@ struct mqueue_inode_info {
   struct pid *notify_owner;
   struct ext_wait_queue e_wait_q[2];
   unsigned long qsize;
+};
+
+/* --- System V objects (include/linux/ipc.h, ipc/sem.c, ipc/msg.c) --- */
+
+struct kern_ipc_perm {
+  int id;
+};
+struct sem {
+  struct list_head pending_alter;
+  struct list_head pending_const;
+};
+struct sem_array {
+  struct list_head pending_alter;
+  struct list_head pending_const;
+  struct list_head list_id;
+  int sem_nsems;
+  struct sem sems[1];
+};
+struct msg_queue {
+  struct list_head q_receivers;
+  struct list_head q_senders;
 };
 
 /* --- anonymous inodes --- */

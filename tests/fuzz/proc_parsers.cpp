@@ -3,6 +3,10 @@
 #include <sys/socket.h>
 
 #include "collectors/base/parse.h"
+#include "collectors/leftovers/instances.h"
+#include "collectors/leftovers/lock_file.h"
+#include "collectors/leftovers/mount_points.h"
+#include "collectors/leftovers/pid_facts.h"
 #include "collectors/mq_directory.h"
 #include "collectors/proc/fdinfo.h"
 #include "collectors/proc/locks.h"
@@ -274,6 +278,37 @@ std::span<const Target> targets() {
          }
        },
        {"23 22 0:27 / /dev/shm rw shared:2 - tmpfs tmpfs rw\n25 1 254:0 / / rw - ext4 x rw\n"}},
+      {"mount_points",
+       [](std::string_view text) {
+         const MountPoints mounts(text);
+         (void)mounts.holder("/var/lib", false);
+         (void)mounts.holder("/", true);
+       },
+       {"6 2 0:4 net:[4026532300] /run/netns/a\\040b rw - nsfs nsfs rw\n"
+        "4 3 0:32 / /var/lib rw - overlay overlay rw\n"}},
+      {"lock_file",
+       [](std::string_view text) {
+         (void)is_lock_file_name(text);
+         (void)parse_lock_pid(text);
+       },
+       {"      4711\n", ".X0-lock"}},
+      {"postmaster",
+       [](std::string_view text) { (void)parse_postmaster(text); },
+       {"4711\n/data\n1700000000\n5432\n/run/postgresql\nlocalhost\n  5432001      65538\n"
+        "ready\n"}},
+      {"oratab",
+       [](std::string_view text) { (void)parse_oratab(text); },
+       {"# x\nORCL:/u01/app/oracle:Y\n*:/u01:N\n"}},
+      {"sapservices",
+       [](std::string_view text) { (void)parse_sapservices(text); },
+       {"/usr/sap/NPL/D00/exe/sapstartsrv pf=/usr/sap/NPL/SYS/profile/NPL_D00_host -D -u "
+        "npladm\n"}},
+      {"semaphore_pids",
+       [](std::string_view text) {
+         std::vector<int32_t> pids;
+         add_semaphore_pids(text, pids);
+       },
+       {R"([{"index":0,"value":1,"pid":77,"increase_waiters":0},{"index":1,"pid":null}])"}},
   };
   return table;
 }

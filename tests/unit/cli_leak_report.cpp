@@ -155,6 +155,8 @@ TEST_CASE("what a removal of a file looks for", "[leak_report]") {
   const Target sem = make_target(report, report.leaks[1]);
   CHECK(sem.type == Target::Type::posixsem);
   CHECK(sem.path == "/dev/shm/sem.x");
+  CHECK(sem.bytes == 32);
+  CHECK(sem.device == 30);
   const Target mq = make_target(report, report.leaks[2]);
   CHECK(mq.type == Target::Type::mq);
   CHECK(mq.path == "/x");

@@ -171,6 +171,7 @@ class LeftBehind {
     if (posix.kind == Kind::posixshm) {
       builder.natural(channel, "bytes", posix.bytes);
     } else if (posix.kind == Kind::posixsem) {
+      builder.natural(channel, "bytes", 32);
       builder.natural32(channel, "value", 3);
     } else {
       builder.channel(channel).depth_messages = posix.messages;
