@@ -56,7 +56,9 @@ QueueEntry describe(int directory, const char* name, const struct stat& status) 
   QueueEntry entry;
   entry.name = name;
   entry.gid = status.st_gid;
-  entry.change_time = last_change(status);
+  // Not the time of the inode's change, which reading the file sets too (Linux ipc/mqueue.c,
+  // mqueue_read_file).
+  entry.change_time = status.st_mtim.tv_sec;
   mq_record& facts = entry.facts;
   facts.file.head.kind = RECORD_MQ;
   facts.file.head.size = sizeof facts;
