@@ -23,7 +23,7 @@ struct QueueEntry {
   mq_record facts{};
   std::string name;  ///< whole, without the slash
   uint32_t gid = 0;
-  int64_t change_time = 0;  ///< last_change()
+  int64_t change_time = 0;  ///< of the last message, or when it was made
 };
 
 /// The queues of one IPC namespace.

@@ -40,6 +40,12 @@ class Removal {
   /// Copies the content and notes the object in the manifest. saved has its number, identifier and
   /// namespace. The data file of a refusal is discarded by the caller.
   virtual Refusal save(Backup& backup, Saved& saved) = 0;
+  /// Compares once more and takes its name away, if its type needs that to see who was about to
+  /// open it; waits tells that there has to be a pause before remove().
+  virtual Refusal hide(bool& waits) {
+    (void)waits;
+    return {};
+  }
   /// Compares once more, and removes it. Whatever is skipped is as it was before save(); what has
   /// failed may be so in part, and the backup has to stay.
   virtual Outcome remove() = 0;

@@ -3,18 +3,20 @@
 
 #include <sys/stat.h>
 
-#include <functional>
-
 #include "collectors/removal/family.h"
 #include "collectors/removal/places.h"
 
 namespace ipcscope {
 
-/// Removes a name so that it can still turn back: the file is first moved to a name that nobody
-/// knows, then it is looked at whether it is the right file and still good, then it is unlinked.
-/// Otherwise it gets its name back.
-Outcome remove_name(const Place& place, const struct stat& expected,
-                    const std::function<Refusal()>& still_good);
+/// A name is removed so that it can still be turned back: the file is first moved to a name that
+/// nobody knows, then it is looked at whether it is the right file and still good, then that name
+/// is unlinked. Refuses, with everything as it was, when the name belongs to another file.
+Refusal hide_name(const Place& place, const struct stat& expected);
+/// Unlinks what hide_name() hid or, with a reason, gives it its name back and says the reason.
+Outcome finish_hidden(const Place& place, const struct stat& expected, const Refusal& reason);
+/// Waits until those who had found the name before it was hidden, and were on their way to opening
+/// the file, have come as far as its lease.
+void wait_for_openers();
 
 /// Gives a file its name back that an interrupted remove_name() left hidden. False when there is
 /// none, or its name is taken.

@@ -19,12 +19,15 @@ Target facts_of(const Target& judged, const struct stat& status) {
   return now;
 }
 
+constexpr const char* opened_meanwhile = "somebody opened it meanwhile";
+
 class FileRemoval final : public Removal {
  public:
   FileRemoval(const Target& target, const ProcRoot& proc) : judged_(target), proc_(proc) {}
 
   Refusal check() override;
   Refusal save(Backup& backup, Saved& saved) override;
+  Refusal hide(bool& waits) override;
   Outcome remove() override;
 
  private:
@@ -38,6 +41,7 @@ class FileRemoval final : public Removal {
   Place place_;
   Fd file_;
   bool leased_ = false;
+  struct stat hidden_ {};
 };
 
 Refusal FileRemoval::compare(const struct stat& status) const {
@@ -101,7 +105,7 @@ Refusal FileRemoval::check() {
 
 Refusal FileRemoval::still_ours() const {
   if (leased_ && !lease_is_whole(file_.get()) && !judged_.allow_used) {
-    return skipped("somebody opened it meanwhile");
+    return skipped(opened_meanwhile);
   }
   struct stat status {};
   if (::fstat(file_.get(), &status) != 0) {
@@ -141,22 +145,25 @@ Refusal FileRemoval::save(Backup& backup, Saved& saved) {
   return done ? Refusal() : failed(backup.explain(done.error()));
 }
 
-Outcome FileRemoval::remove() {
+Refusal FileRemoval::hide(bool& waits) {
   if (Refusal refusal = still_ours()) {
-    return *refusal;
+    return refusal;
   }
-  struct stat expected {};
-  if (::fstat(file_.get(), &expected) != 0) {
+  if (::fstat(file_.get(), &hidden_) != 0) {
     return failed(std::generic_category().message(errno));
   }
-  // Who has found the name but not yet opened the file breaks the lease in the next instant, and
-  // waits: a file without a name is not what it should get. Renaming changes the time of change.
-  return remove_name(place_, expected, [this]() -> Refusal {
-    if (leased_ && !lease_is_whole(file_.get()) && !judged_.allow_used) {
-      return skipped("somebody opened it meanwhile");
-    }
-    return {};
-  });
+  waits = true;
+  return hide_name(place_, hidden_);
+}
+
+/// Who has found the name but not yet opened the file breaks the lease in the next instant, and
+/// waits: a file without a name is not what it should get.
+Outcome FileRemoval::remove() {
+  Refusal reason;
+  if (leased_ && !lease_is_whole(file_.get()) && !judged_.allow_used) {
+    reason = skipped(opened_meanwhile);
+  }
+  return finish_hidden(place_, hidden_, reason);
 }
 
 /// Makes the file whole before it gets its name.

@@ -12,6 +12,7 @@
 
 #include "collectors/child.h"
 #include "collectors/removal/family.h"
+#include "collectors/removal/hidden.h"
 #include "collectors/removal/places.h"
 #include "collectors/take_bytes.h"
 
@@ -44,6 +45,7 @@ class Cleaner {
     size_t index;
     Saved saved;
     std::unique_ptr<Removal> removal;
+    Refusal refusal;
   };
 
   [[nodiscard]] Refusal save(Member& member) const;
@@ -57,7 +59,7 @@ class Cleaner {
 };
 
 void Cleaner::take(size_t index, const Target& target) {
-  Member member{index, {}, makers_[static_cast<size_t>(target.type)](target)};
+  Member member{index, {}, makers_[static_cast<size_t>(target.type)](target), {}};
   member.saved.object = target;
   member.saved.own = target.name_space == 0;
   if (member.saved.own) {
@@ -73,7 +75,7 @@ void Cleaner::take(size_t index, const Target& target) {
   }
   bytes_ += member.saved.file_bytes;
   group_.push_back(std::move(member));
-  if (backup_ == nullptr || group_.size() >= group_objects || bytes_ >= group_bytes) {
+  if (group_.size() >= group_objects || bytes_ >= group_bytes) {
     finish_group();
   }
 }
@@ -96,7 +98,7 @@ Refusal Cleaner::save(Member& member) const {
 }
 
 Outcome Cleaner::finish(Member& member) {
-  Outcome outcome = member.removal->remove();
+  Outcome outcome = member.refusal ? *member.refusal : member.removal->remove();
   if (backup_ == nullptr) {
     return outcome;
   }
@@ -122,6 +124,15 @@ void Cleaner::finish_group() {
       }
     }
     synced = backup_->sync(files);
+  }
+  bool waits = false;
+  for (Member& member : group_) {
+    if (synced) {
+      member.refusal = member.removal->hide(waits);
+    }
+  }
+  if (waits) {
+    wait_for_openers();
   }
   for (Member& member : group_) {
     if (synced) {

@@ -61,7 +61,10 @@ Outcome SocketRemoval::remove() {
   if (Refusal changed = check()) {
     return *changed;
   }
-  return remove_name(place_, status_, [] { return Refusal(); });
+  if (Refusal refusal = hide_name(place_, status_)) {
+    return *refusal;
+  }
+  return finish_hidden(place_, status_, {});
 }
 
 }  // namespace

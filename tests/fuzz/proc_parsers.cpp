@@ -15,6 +15,7 @@
 #include "collectors/proc/net_tables.h"
 #include "collectors/proc/sock_diag.h"
 #include "collectors/proc/task_files.h"
+#include "collectors/removal/manifest.h"
 #include "collectors/shm_directory.h"
 #include "collectors/sysv_tables.h"
 #include "tests/fuzz/driver.h"
@@ -67,6 +68,18 @@ std::string_view encoded_queues() {
     return encode_queues(list);
   }();
   return bytes;
+}
+
+/// Everything that a backup can say of an object.
+std::string_view manifest_lines() {
+  static const std::string text = [] {
+    Saved saved;
+    saved.object.path = "/a \xff";
+    return head_line({"h", "k", "b", "t", 1}) + saved_line(saved) + removed_line(0) +
+           restoring_line(0, {1, 2, std::nullopt}) + made_line(0, 3) + kept_line(0, "why") +
+           restored_line(0, "shm:7");
+  }();
+  return text;
 }
 
 constexpr std::string_view tcp_line =
@@ -271,6 +284,15 @@ std::span<const Target> targets() {
          }
        },
        {"QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n", encoded_queues()}},
+      {"manifest",
+       [](std::string_view text) {
+         if (const auto manifest = parse_manifest(text)) {
+           for (const Saved& each : manifest->objects) {
+             touch(saved_line(each));
+           }
+         }
+       },
+       {manifest_lines()}},
       {"shm_mount",
        [](std::string_view text) {
          if (const auto mount = find_mount(text, "/dev/shm")) {
