@@ -99,7 +99,8 @@ void BoundSockets::add_table(const ProcRoot& proc, const std::string& owner, boo
   const Result<std::string> text =
       owner.empty() ? Result<std::string>(failure("no process")) : proc.read(owner + "/net/unix");
   if (!text) {
-    complete_ = false;
+    const int number = text.error().code.value();
+    complete_ = complete_ && (number == ENOENT || number == ESRCH);  // its process has ended
     return;
   }
   std::string_view rest = *text;
@@ -175,16 +176,27 @@ void BoundSockets::load(const Snapshot& snapshot, const ProcRoot& proc,
     }
   }
   // Where a process hides its namespace, its table still tells whether there is a name in it that
-  // the others have not told.
-  for (const int pid : unseen) {
-    const auto name_space = proc.namespace_id(pid, "net");
-    if (!name_space || std::find(entered.begin(), entered.end(), *name_space) == entered.end()) {
-      add_table(proc, std::to_string(pid), false);
-    }
+  // the others have not told. Each namespace has one such file (unix_net_init() in
+  // net/unix/af_unix.c), whose inode number is the same through all of its processes.
+  std::unordered_set<uint64_t> tables;
+  const auto is_new_table = [&](const std::string& owner) {
+    struct stat status {};
+    return ::fstatat(proc.descriptor(), (owner + "/net/unix").c_str(), &status, 0) != 0 ||
+           tables.insert(status.st_ino).second;
+  };
+  (void)is_new_table("self");
+  for (const Door& door : doors) {
+    (void)(door.owner.empty() || is_new_table(door.owner));
   }
+  const auto look_into = [&](int pid) {
+    if (const std::string owner = std::to_string(pid); is_new_table(owner)) {
+      add_table(proc, owner, false);
+    }
+  };
+  std::for_each(unseen.begin(), unseen.end(), look_into);
   for (const Process& process : snapshot.processes) {
     if (process.net_ns == 0 && process.mm != 0) {
-      add_table(proc, std::to_string(process.pid), false);
+      look_into(process.pid);
     }
   }
   // A socket stays in the namespace that it was made in, which may have no process any more.

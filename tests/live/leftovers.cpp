@@ -142,6 +142,16 @@ struct Look {
 
 uint32_t ipc_ns_of(pid_t pid) { return ProcRoot::open()->namespace_id(pid, "ipc").value_or(0); }
 
+/// A POSIX shared memory object that is gone at the end.
+struct Object {
+  std::string name;
+  explicit Object(const char* what) : name("/" + own_name(what)) {}
+  ~Object() { ::shm_unlink(name.c_str()); }
+  Object(const Object&) = delete;
+  Object& operator=(const Object&) = delete;
+  [[nodiscard]] Fd open() const { return Fd(::shm_open(name.c_str(), O_CREAT | O_RDWR, 0600)); }
+};
+
 /// A file in /tmp that is gone at the end.
 struct TemporaryPath {
   explicit TemporaryPath(const char* what) : path("/tmp/" + own_name(what)) {
@@ -248,14 +258,6 @@ TEST_CASE("sets and queues of both loaders") {
 }
 
 TEST_CASE("write leases tell who uses a POSIX object") {
-  struct Object {
-    std::string name;
-    explicit Object(const char* what) : name("/" + own_name(what)) {}
-    ~Object() { ::shm_unlink(name.c_str()); }
-    Object(const Object&) = delete;
-    Object& operator=(const Object&) = delete;
-    [[nodiscard]] Fd open() const { return Fd(::shm_open(name.c_str(), O_CREAT | O_RDWR, 0600)); }
-  };
   const Object left("left");
   const Object open("open");
   const Object in_flight("flight");
@@ -328,12 +330,13 @@ TEST_CASE("write leases tell who uses a queue") {
 
 TEST_CASE("a lease that is broken ends nobody") {
   // Somebody who opens the file all the time, against whom leases are taken all the time.
-  const std::string name = "/" + own_name("broken");
-  Fd file(::shm_open(name.c_str(), O_CREAT | O_RDWR, 0600));
-  REQUIRE(file);
+  const Object broken("broken");
+  const std::string& name = broken.name;
   struct stat status {};
-  REQUIRE(::fstat(file.get(), &status) == 0);
-  file.reset();
+  {
+    const Fd file = broken.open();
+    REQUIRE(::fstat(file.get(), &status) == 0);
+  }
   const Holder opener([] { return 0; },
                       [&] {
                         while (true) {
@@ -346,7 +349,6 @@ TEST_CASE("a lease that is broken ends nobody") {
   for (int round = 0; round < 200000; round++) {
     granted += is_unused(directory.get(), name.c_str() + 1, device, status.st_ino) == true ? 1 : 0;
   }
-  ::shm_unlink(name.c_str());
   CHECK(granted > 0);
 }
 
