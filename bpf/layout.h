@@ -59,6 +59,7 @@
   FIELD(nsproxy, net_ns, net_ns, u64)                                           \
   TYPE(ipc_namespace)                                                           \
   FIELD(ipc_namespace, inum, ns.inum, u32)                                      \
+  PLACE(ipc_namespace, ids, ids)                                                \
   TYPE(mnt_namespace)                                                           \
   FIELD(mnt_namespace, inum, ns.inum, u32)                                      \
   TYPE(net)                                                                     \
@@ -218,6 +219,26 @@
   FIELD(mqueue_inode_info, qsize, qsize, u64)                                   \
   TYPE(ext_wait_queue)                                                          \
   PLACE(ext_wait_queue, list, list)                                             \
+  /* System V (ipc/util.h, ipc/sem.c, ipc/msg.c) */                             \
+  TYPE(ipc_ids)                                                                 \
+  FIELD(ipc_ids, root, ipcs_idr.idr_rt.xa_head, u64)                            \
+  TYPE(xa_node)                                                                 \
+  FIELD(xa_node, shift, shift, u8)                                              \
+  PLACE(xa_node, slots, slots)                                                  \
+  TYPE(kern_ipc_perm)                                                           \
+  FIELD(kern_ipc_perm, id, id, u32)                                             \
+  TYPE(sem_array)                                                               \
+  PLACE(sem_array, pending_alter, pending_alter)                                \
+  PLACE(sem_array, pending_const, pending_const)                                \
+  PLACE(sem_array, list_id, list_id)                                            \
+  FIELD(sem_array, sem_nsems, sem_nsems, u32)                                   \
+  PLACE(sem_array, sems, sems)                                                  \
+  TYPE(sem)                                                                     \
+  PLACE(sem, pending_alter, pending_alter)                                      \
+  PLACE(sem, pending_const, pending_const)                                      \
+  TYPE(msg_queue)                                                               \
+  PLACE(msg_queue, q_receivers, q_receivers)                                    \
+  PLACE(msg_queue, q_senders, q_senders)                                        \
   /* anonymous inodes */                                                        \
   TYPE(eventfd_ctx)                                                             \
   PLACE(eventfd_ctx, waiters, wqh.head)                                         \

@@ -2,6 +2,7 @@
 #include "cli/arguments.h"
 
 #include <fmt/format.h>
+#include <pwd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -26,10 +27,12 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope ls -p 812 pipe unix      pipes and UNIX sockets of process 812
   ipcscope show pipe:4455           one channel in full
   ipcscope show 812                 one process in full
+  ipcscope leaks                    what dead processes left behind, and how that is known
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 
-Exit status: 0 complete answer; 1 doctor: something does not work; 2 wrong usage or no such
-target; 3 nothing could be collected; 4 partial coverage, where --strict was given.
+Exit status: 0 complete answer; 1 leaks: something is leaked, doctor: something does not work;
+2 wrong usage or no such target; 3 nothing could be collected; 4 partial coverage, where --strict
+was given.
 'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
 )";
 
@@ -92,7 +95,11 @@ std::string one_line(const CLI::ParseError& error) {
 /// twice into the help.
 std::string contradiction(const CLI::App& app) {
   static constexpr const char* pairs[][2] = {
-      {"--json", "--raw"}, {"--json", "--tree"}, {"--json", "--output"}, {"--raw", "--tree"}};
+      {"--json", "--raw"},        {"--json", "--tree"},      {"--json", "--output"},
+      {"--raw", "--tree"},        {"--evidence", "--raw"},   {"--evidence", "--output"},
+      {"--restore", "--clean"},   {"--restore", "--backup"}, {"--restore", "--namespace"},
+      {"--restore", "--min-age"}, {"--restore", "--user"},   {"--restore", "--all"},
+      {"--backup", "--no-backup"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
@@ -183,6 +190,51 @@ void add_show_options(CLI::App& app, Options& options) {
   add_source(app, options);
 }
 
+void add_leaks_options(CLI::App& app, Options& options) {
+  LeakOptions& leaks = options.leaks;
+  app.add_option("KIND", options.words, "kinds of objects; none: all")->type_name("");
+  constexpr const char* which = "Which objects";
+  named(app.add_option("--min-age", leaks.min_age,
+                       "younger ones are suspect at most; 90, 90s, 10m, 2h, 1d"),
+        "TIME")
+      ->group(which);
+  named(app.add_option("--user", options.user, "only those of this user"), "NAME|UID")
+      ->group(which);
+  named(app.add_option("--namespace", leaks.name_space,
+                       "those of this namespace, not of ipcscope's own; all: of each"),
+        "INODE|all")
+      ->group(which);
+  app.add_flag("--all", leaks.all, "also those that are in use")->group(which);
+  constexpr const char* removal = "Removal";
+  app.add_flag("--clean", leaks.clean, "remove what is leaked, after a question")->group(removal);
+  app.add_flag("--dry-run", leaks.dry_run, "with --clean: say what would happen, do nothing")
+      ->group(removal);
+  app.add_flag("--yes", leaks.yes, "with --clean: do not ask")->group(removal);
+  app.add_flag("--force", leaks.force, "with --clean: also what is only suspect")->group(removal);
+  named(app.add_option("--backup", leaks.backup, "with --clean: keep what is removed below this"),
+        "DIR")
+      ->group(removal);
+  app.add_flag("--no-backup", leaks.no_backup, "with --clean: keep nothing")->group(removal);
+  named(app.add_option("--restore", leaks.restore, "put back what a backup holds"), "FILE|DIR")
+      ->group(removal);
+  constexpr const char* output = "Output";
+  app.add_flag("-v,--evidence", leaks.evidence, "all that speaks for and against each")
+      ->group(output);
+  named(app.add_option("-o,--output", options.columns,
+                       "these columns; +COL,... adds to the usual ones"),
+        "COL,...")
+      ->group(output);
+  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
+  app.add_flag("-n,--noheadings", options.no_headings, "no headings, total and coverage")
+      ->group(output);
+  app.add_flag("--raw", options.raw, "one blank between columns, exact numbers, blanks escaped")
+      ->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
 void add_doctor_options(CLI::App& app, Options& options) { add_common(app, options); }
 
 Result<Invocation> parse_arguments(int argc, const char* const* argv) {
@@ -265,6 +317,49 @@ Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists) {
     }
   }
   return pids;
+}
+
+Result<uid_t> parse_user(const std::string& word) {
+  if (const auto uid = parse_number<uid_t>(word)) {
+    return *uid;
+  }
+  if (const passwd* user = ::getpwnam(word.c_str())) {
+    return user->pw_uid;
+  }
+  return failure(fmt::format("no user '{}'", escaped(word, {})));
+}
+
+Result<uint64_t> parse_duration(std::string_view word) {
+  constexpr uint64_t longest_s = uint64_t{100} * 365 * 86400;
+  const auto wrong = [word] {
+    return failure(
+        fmt::format("'{}' is not a time, such as 90, 90s, 10m, 2h or 1d", escaped(word, {})));
+  };
+  uint64_t unit = 1;
+  std::string_view digits = word;
+  if (!word.empty()) {
+    switch (word.back()) {
+      case 'd':
+        unit = 86400;
+        break;
+      case 'h':
+        unit = 3600;
+        break;
+      case 'm':
+        unit = 60;
+        break;
+      default:
+        break;
+    }
+    if (unit != 1 || word.back() == 's') {
+      digits.remove_suffix(1);
+    }
+  }
+  const auto number = parse_number<uint64_t>(digits);
+  if (!number || *number > longest_s / unit) {
+    return wrong();
+  }
+  return *number * unit;
 }
 
 }  // namespace ipcscope

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/command.h"
@@ -23,9 +24,15 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv);
 /// The options of the commands, all in one file because CLI11 takes seconds to compile.
 void add_ls_options(CLI::App& app, Options& options);
 void add_show_options(CLI::App& app, Options& options);
+void add_leaks_options(CLI::App& app, Options& options);
 void add_doctor_options(CLI::App& app, Options& options);
 
 /// The numbers of "-p 1 -p 2,3".
 Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists);
+
+/// A user by number or name.
+Result<uid_t> parse_user(const std::string& word);
+/// "90", "90s", "10m", "2h", "1d" in seconds.
+Result<uint64_t> parse_duration(std::string_view word);
 
 }  // namespace ipcscope

@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands/doctor.h"
+#include "cli/commands/leaks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
 
@@ -18,6 +19,8 @@ std::span<const Command> command_table() {
        add_ls_options, run_ls},
       {"show", "See", "show one channel or one process in full", show_notes, add_show_options,
        run_show},
+      {"leaks", "Check", "find what was left behind, with evidence; remove it, and put it back",
+       leaks_notes, add_leaks_options, run_leaks},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
        add_doctor_options, run_doctor},
   };

@@ -11,6 +11,21 @@
 
 namespace ipcscope {
 
+/// What only `leaks` understands.
+struct LeakOptions {
+  std::string min_age;
+  std::string name_space;
+  std::string backup;
+  std::string restore;
+  bool all = false;
+  bool evidence = false;
+  bool clean = false;
+  bool dry_run = false;
+  bool yes = false;
+  bool force = false;
+  bool no_backup = false;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -26,6 +41,7 @@ struct Options {
   bool raw = false;
   bool tree = false;
   bool strict = false;
+  LeakOptions leaks;
   SourceChoice source = SourceChoice::automatic;
   ColorChoice color = ColorChoice::automatic;
 };

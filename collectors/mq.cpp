@@ -25,6 +25,8 @@ struct Queue {
   std::string name;
   uint32_t name_space = 0;
   std::vector<file_record> openers;
+  std::optional<uint32_t> gid;  ///< this and the next of what its file system lists
+  std::optional<int64_t> change_time;
 };
 
 class Queues final : public Mechanism {
@@ -76,7 +78,7 @@ std::vector<QueueList> Queues::other_lists(const Assembly& assembly) {
   std::vector<QueueList> lists;
   std::vector<std::pair<uint32_t, Fd>> doors;
   for (const NameSpace& other :
-       other_name_spaces(assembly, &Process::ipc_ns, assembly.own_ipc_ns)) {
+       other_name_spaces(assembly.builder.snapshot(), &Process::ipc_ns, assembly.own_ipc_ns)) {
     if (Result<Fd> door = open_name_space(assembly.proc, other, "ipc")) {
       doors.emplace_back(other.inode, std::move(*door));
     } else {
@@ -163,6 +165,8 @@ void Queues::merge(const QueueList& list) {
     if (same != queues_.begin() + static_cast<std::ptrdiff_t>(opened)) {
       mq_record& record = same->record;
       same->name = entry.name;
+      same->gid = entry.gid;
+      same->change_time = entry.change_time;
       fill(record.messages, facts.messages, u64{UNKNOWN_U64});
       fill(record.messages_max, facts.messages_max, u64{UNKNOWN_U64});
       fill(record.message_bytes_max, facts.message_bytes_max, u64{UNKNOWN_U64});
@@ -176,6 +180,8 @@ void Queues::merge(const QueueList& list) {
     queue.record = facts;
     queue.name = entry.name;
     queue.name_space = list.name_space;
+    queue.gid = entry.gid;
+    queue.change_time = entry.change_time;
   }
 }
 
@@ -213,6 +219,14 @@ void Queues::add_channel(const Queue& queue, Assembly& assembly) {
   builder.natural32(index, "notify_signal", record.notify_signal);
   builder.natural32(index, "waiting_senders", record.waiting_senders);
   builder.natural32(index, "waiting_receivers", record.waiting_receivers);
+  builder.natural(index, "inode", record.file.inode);
+  builder.text(index, "device", device_text(record.file.device));
+  builder.natural32(index, "gid", queue.gid.value_or(UNKNOWN_U32));
+  if (queue.change_time) {
+    builder.integer(index, "change_time", *queue.change_time);
+  } else {
+    builder.unknown(index, "change_time");
+  }
   for (const file_record& file : queue.openers) {
     switch (file.flags & O_ACCMODE) {
       case O_RDONLY:

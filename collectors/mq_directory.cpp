@@ -18,6 +18,7 @@
 #include "collectors/base/fd.h"
 #include "collectors/base/parse.h"
 #include "collectors/name_spaces.h"
+#include "collectors/shm_directory.h"
 #include "collectors/take_bytes.h"
 
 #ifndef FSCONFIG_CMD_CREATE
@@ -54,6 +55,10 @@ Fd dev_mqueue() {
 QueueEntry describe(int directory, const char* name, const struct stat& status) {
   QueueEntry entry;
   entry.name = name;
+  entry.gid = status.st_gid;
+  // Not the time of the inode's change, which reading the file sets too (Linux ipc/mqueue.c,
+  // mqueue_read_file).
+  entry.change_time = status.st_mtim.tv_sec;
   mq_record& facts = entry.facts;
   facts.file.head.kind = RECORD_MQ;
   facts.file.head.size = sizeof facts;
@@ -126,8 +131,7 @@ bool parse_queue_file(std::string_view text, mq_record& facts) {
   return true;
 }
 
-QueueList list_queues(bool in_child, bool use_dev_mqueue) {
-  QueueList list;
+Fd open_mqueue(bool in_child, bool use_dev_mqueue) {
   Fd directory = detached_mqueue();
   if (!directory && in_child) {
     directory = private_mount();
@@ -135,6 +139,12 @@ QueueList list_queues(bool in_child, bool use_dev_mqueue) {
   if (!directory && use_dev_mqueue) {
     directory = dev_mqueue();
   }
+  return directory;
+}
+
+QueueList list_queues(bool in_child, bool use_dev_mqueue) {
+  QueueList list;
+  const Fd directory = open_mqueue(in_child, use_dev_mqueue);
   struct stat status {};
   if (!directory || ::fstat(directory.get(), &status) != 0) {
     list.error = errno != 0 ? errno : EPERM;
@@ -159,6 +169,8 @@ std::string encode_queues(const QueueList& list) {
                           static_cast<uint32_t>(list.queues.size())});
   for (const QueueEntry& entry : list.queues) {
     put_bytes(out, entry.facts);
+    put_bytes(out, entry.gid);
+    put_bytes(out, entry.change_time);
     put_bytes(out, static_cast<uint32_t>(entry.name.size()));
     out += entry.name;
   }
@@ -178,6 +190,8 @@ std::optional<QueueList> decode_queues(std::string_view& bytes) {
   for (uint32_t i = 0; i < head.queues && from.good(); i++) {
     QueueEntry& entry = list.queues.emplace_back();
     entry.facts = from.value<mq_record>();
+    entry.gid = from.value<uint32_t>();
+    entry.change_time = from.value<int64_t>();
     entry.name = from.bytes(from.value<uint32_t>());
   }
   if (!from.good()) {

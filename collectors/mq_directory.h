@@ -22,6 +22,8 @@ Fd detached_mqueue();
 struct QueueEntry {
   mq_record facts{};
   std::string name;  ///< whole, without the slash
+  uint32_t gid = 0;
+  int64_t change_time = 0;  ///< of the last message, or when it was made
 };
 
 /// The queues of one IPC namespace.
@@ -32,9 +34,13 @@ struct QueueList {
   std::vector<QueueEntry> queues;
 };
 
-/// Lists the queues of the IPC namespace that the calling thread is in, through a mount that nobody
-/// else sees: detached (Linux 5.2), else, in a process that may change its mount namespace (a
-/// child), a private one. As a last resort what is mounted on /dev/mqueue, where that is allowed.
+/// The mqueue file system of the IPC namespace that the calling thread is in, through a mount that
+/// nobody else sees: detached (Linux 5.2), else, in a process that may change its mount namespace
+/// (a child), a private one. As a last resort what is mounted on /dev/mqueue, where that is
+/// allowed. Empty, with errno, when it cannot be had.
+Fd open_mqueue(bool in_child, bool use_dev_mqueue);
+
+/// Lists the queues in it.
 QueueList list_queues(bool in_child, bool use_dev_mqueue);
 
 /// "QSIZE:129 NOTIFY:2 SIGNO:0 NOTIFY_PID:8260", what reading a queue's file gives (Linux 6.18

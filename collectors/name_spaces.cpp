@@ -12,11 +12,11 @@
 
 namespace ipcscope {
 
-std::vector<NameSpace> other_name_spaces(const Assembly& assembly, uint32_t Process::*which,
+std::vector<NameSpace> other_name_spaces(const Snapshot& snapshot, uint32_t Process::*which,
                                          uint32_t own) {
   constexpr size_t enough = 4;
   std::vector<NameSpace> found;
-  for (const Process& process : assembly.builder.snapshot().processes) {
+  for (const Process& process : snapshot.processes) {
     const uint32_t inode = process.*which;
     if (inode == 0 || inode == own) {
       continue;

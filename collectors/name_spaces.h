@@ -17,7 +17,7 @@ struct NameSpace {
 
 /// The namespaces of one type among the processes that were seen, in the order of their inode
 /// numbers. One without any process (kept by a bind mount or a descriptor) is not found.
-std::vector<NameSpace> other_name_spaces(const Assembly& assembly, uint32_t Process::*which,
+std::vector<NameSpace> other_name_spaces(const Snapshot& snapshot, uint32_t Process::*which,
                                          uint32_t own);
 
 /// A descriptor for setns(). kind is the name in /proc/PID/ns. Fails with EACCES or EPERM without

@@ -68,6 +68,10 @@ Result<ShmDirectory> directory_of(const ProcRoot& proc, int pid) {
 
 }  // namespace
 
+int64_t last_change(const struct stat& status) {
+  return std::max<int64_t>(status.st_mtim.tv_sec, status.st_ctim.tv_sec);
+}
+
 Result<ShmDirectory> own_shm_directory(const ProcRoot& proc) {
   const Fd path(::openat(proc.descriptor(), "self/root/dev/shm", O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!path) {
@@ -99,15 +103,14 @@ std::optional<MountPoint> find_mount(std::string_view mountinfo, std::string_vie
   return found;
 }
 
-std::vector<ShmDirectory> other_shm_directories(const Assembly& assembly,
-                                                std::vector<uint32_t> seen,
+std::vector<ShmDirectory> other_shm_directories(const Snapshot& snapshot, const ProcRoot& proc,
+                                                uint32_t own_mnt_ns, std::vector<uint32_t> seen,
                                                 std::vector<std::string>& failures) {
   std::vector<ShmDirectory> directories;
-  for (const NameSpace& other :
-       other_name_spaces(assembly, &Process::mnt_ns, assembly.own_mnt_ns)) {
+  for (const NameSpace& other : other_name_spaces(snapshot, &Process::mnt_ns, own_mnt_ns)) {
     std::string why = "no process to look through";
     for (const int pid : other.pids) {
-      const Result<std::string> mounts = assembly.proc.read(fmt::format("{}/mountinfo", pid));
+      const Result<std::string> mounts = proc.read(fmt::format("{}/mountinfo", pid));
       if (!mounts) {
         why = mounts.error().code.message();
         continue;
@@ -124,7 +127,7 @@ std::vector<ShmDirectory> other_shm_directories(const Assembly& assembly,
         why = "its root file system may be remote";
         break;
       }
-      Result<ShmDirectory> directory = directory_of(assembly.proc, pid);
+      Result<ShmDirectory> directory = directory_of(proc, pid);
       if (!directory) {
         why = directory.error().code.message();
         continue;
@@ -156,8 +159,8 @@ std::vector<ShmEntry> list_shm(const ShmDirectory& directory) {
       continue;
     }
     entries.push_back({entry->d_name, status.st_ino, static_cast<uint64_t>(status.st_size),
-                       static_cast<uint64_t>(status.st_blocks) * 512, status.st_uid,
-                       status.st_mode});
+                       static_cast<uint64_t>(status.st_blocks) * 512, status.st_uid, status.st_gid,
+                       status.st_mode, last_change(status)});
   }
   return entries;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <sys/stat.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,9 +26,14 @@ struct ShmEntry {
   uint64_t inode = 0;
   uint64_t bytes = 0;
   uint64_t resident_bytes = 0;
-  uint32_t uid = 0;
+  uint32_t uid = 0, gid = 0;
   uint32_t mode = 0;
+  int64_t change_time = 0;  ///< last_change()
 };
+
+/// Seconds since the epoch: when the file was last written to or its inode changed, whichever is
+/// later.
+int64_t last_change(const struct stat& status);
 
 /// ipcscope's own /dev/shm. Fails when there is none or it is not on tmpfs.
 Result<ShmDirectory> own_shm_directory(const ProcRoot& proc);
@@ -34,8 +41,8 @@ Result<ShmDirectory> own_shm_directory(const ProcRoot& proc);
 /// The /dev/shm of every other mount namespace that is on a device not in seen, each device once;
 /// why one could not be looked at goes to failures. Nothing on a file system that could be remote
 /// or in user space is ever touched.
-std::vector<ShmDirectory> other_shm_directories(const Assembly& assembly,
-                                                std::vector<uint32_t> seen,
+std::vector<ShmDirectory> other_shm_directories(const Snapshot& snapshot, const ProcRoot& proc,
+                                                uint32_t own_mnt_ns, std::vector<uint32_t> seen,
                                                 std::vector<std::string>& failures);
 
 /// The mount at exactly this path: its device as in records, and its file system type.

@@ -41,6 +41,8 @@ struct Object {
   uint32_t name_space = 0;  ///< mount namespace of who has it, as Channel::name_space wants it
   std::string name;         ///< of a POSIX object, without the slash
   bool unlinked = false;
+  std::optional<uint32_t> gid;  ///< this and the next of what a directory lists
+  std::optional<int64_t> change_time;
 };
 
 /// A descriptor of a file of which it is not known yet whether it is a channel.
@@ -124,6 +126,7 @@ class SharedMemory final : public Mechanism {
   void make_posix(Object& object, const ShmEntry* entry, Assembly& assembly);
   void make_mmap(Object& object, std::span<const Mapping> mappings, Assembly& assembly);
   void describe(Object& object, Assembly& assembly) const;
+  static void describe_file(const Object& object, SnapshotBuilder& builder);
   [[nodiscard]] uint64_t resident(const Object& object, const Assembly& assembly) const;
   std::string unique(std::string id, uint32_t name_space);
 
@@ -214,9 +217,7 @@ void SharedMemory::describe(Object& object, Assembly& assembly) const {
       builder.natural(index, "inode", object.inode);
       break;
     case Kind::posixshm:
-      builder.boolean(index, "unlinked", object.unlinked);
-      builder.natural(index, "inode", object.inode);
-      builder.text(index, "device", device_text(object.device));
+      describe_file(object, builder);
       break;
     default:
       builder.natural(index, "inode", object.inode);
@@ -228,6 +229,20 @@ void SharedMemory::describe(Object& object, Assembly& assembly) const {
       } else {
         builder.boolean(index, "huge", is_huge(object.facts));
       }
+  }
+}
+
+/// What both kinds of POSIX objects have.
+void SharedMemory::describe_file(const Object& object, SnapshotBuilder& builder) {
+  const ChannelIndex index = object.channel;
+  builder.boolean(index, "unlinked", object.unlinked);
+  builder.natural(index, "inode", object.inode);
+  builder.text(index, "device", device_text(object.device));
+  builder.natural32(index, "gid", object.gid.value_or(UNKNOWN_U32));
+  if (object.change_time) {
+    builder.integer(index, "change_time", *object.change_time);
+  } else {
+    builder.unknown(index, "change_time");
   }
 }
 
@@ -254,6 +269,8 @@ void SharedMemory::make_posix(Object& object, const ShmEntry* entry, Assembly& a
                                                          : object.path.ends_with(deleted_suffix));
   std::string_view name;
   if (entry != nullptr) {
+    object.gid = entry->gid;
+    object.change_time = entry->change_time;
     // sem_open() makes a semaphore under another name and links it then to its own; the first is
     // what the kernel keeps telling.
     name = entry->name;
@@ -436,7 +453,9 @@ void SharedMemory::open_directories(Assembly& assembly) {
     seen.push_back(own->device);
     directories_.push_back(std::move(*own));
   }
-  for (ShmDirectory& other : other_shm_directories(assembly, std::move(seen), failures)) {
+  for (ShmDirectory& other :
+       other_shm_directories(assembly.builder.snapshot(), assembly.proc, assembly.own_mnt_ns,
+                             std::move(seen), failures)) {
     directories_.push_back(std::move(other));
   }
   coverage.checked = directories_.size();
@@ -527,10 +546,10 @@ void SharedMemory::describe_semaphore(const Object& object, std::span<const Mapp
     }
   }
   SnapshotBuilder& builder = assembly.builder;
+  builder.natural(object.channel, "bytes", object.facts.bytes);
   builder.natural32(object.channel, "value", word ? word->value : UNKNOWN_U32);
   builder.natural32(object.channel, "waiters", word ? word->waiters : UNKNOWN_U32);
-  builder.boolean(object.channel, "unlinked", object.unlinked);
-  builder.natural(object.channel, "inode", object.inode);
+  describe_file(object, builder);
 }
 
 void SharedMemory::finish(Assembly& assembly) {

@@ -105,7 +105,7 @@ void SystemV::take(const record& fact, Assembly& /*assembly*/) {
 std::vector<SysvTables> SystemV::other_tables(Assembly& assembly, bool ask_kernel) {
   std::vector<SysvTables> tables;
   const std::vector<NameSpace> others =
-      other_name_spaces(assembly, &Process::ipc_ns, assembly.own_ipc_ns);
+      other_name_spaces(assembly.builder.snapshot(), &Process::ipc_ns, assembly.own_ipc_ns);
   std::vector<std::pair<uint32_t, Fd>> doors;
   for (const NameSpace& other : others) {
     if (Result<Fd> door = open_name_space(assembly.proc, other, "ipc")) {

@@ -9,6 +9,14 @@
 
 namespace ipcscope {
 
+namespace {
+
+int coverage_status(const Options& options, const Snapshot& snapshot) {
+  return options.strict && !is_complete(snapshot.coverage) ? status_partial : status_complete;
+}
+
+}  // namespace
+
 int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
   if (!options.json) {
     stage.out.flush();  // what is on the standard error comes behind it
@@ -17,7 +25,19 @@ int finish_answer(const Options& options, const Stage& stage, const Snapshot& sn
       complain(line);
     }
   }
-  return options.strict && !is_complete(snapshot.coverage) ? status_partial : status_complete;
+  return coverage_status(options, snapshot);
+}
+
+int write_coverage_footer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
+  const auto problems = coverage_problems(snapshot.coverage, stage.terminal.escape());
+  if (problems.empty()) {
+    stage.out.write("coverage: complete\n");
+  }
+  for (const std::string& line : problems) {
+    stage.out.write(styled("coverage: " + line, Style::warning, stage.terminal.color));
+    stage.out.put('\n');
+  }
+  return coverage_status(options, snapshot);
 }
 
 std::string missing_process(const ProcRoot& proc, pid_t pid) {

@@ -13,6 +13,9 @@ namespace ipcscope {
 /// command that has answered. JSON carries its coverage itself.
 int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot);
 
+/// The same for a person at a terminal: on the standard output, below the answer.
+int write_coverage_footer(const Options& options, const Stage& stage, const Snapshot& snapshot);
+
 /// Why pid cannot be a target: gone, hidden, or a thread. Empty when it can.
 std::string missing_process(const ProcRoot& proc, pid_t pid);
 

@@ -2,7 +2,6 @@
 #include "cli/commands/ls.h"
 
 #include <fmt/format.h>
-#include <pwd.h>
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
@@ -10,7 +9,6 @@
 #include "cli/render/channel_json.h"
 #include "cli/render/list.h"
 #include "cli/suggest.h"
-#include "collectors/base/parse.h"
 #include "collectors/session.h"
 
 namespace ipcscope {
@@ -41,16 +39,6 @@ Result<Kind> parse_kind(const std::string& word) {
     names.push_back(kind_name(static_cast<Kind>(i)));
   }
   return failure(fmt::format("unknown kind '{}'{}", escaped(word, {}), suggestion(word, names)));
-}
-
-Result<uid_t> parse_user(const std::string& word) {
-  if (const auto uid = parse_number<uid_t>(word)) {
-    return *uid;
-  }
-  if (const passwd* user = ::getpwnam(word.c_str())) {
-    return user->pw_uid;
-  }
-  return failure(fmt::format("no user '{}'", escaped(word, {})));
 }
 
 Result<ChannelFilter> make_filter(const Options& options) {
@@ -106,19 +94,6 @@ void list_columns(const Stage& stage) {
   table.print(stage.out, stage.terminal);
 }
 
-void write_footer(const Stage& stage, const ListReport& report) {
-  stage.out.write(summary(report));
-  stage.out.put('\n');
-  const auto problems = coverage_problems(report.snapshot.coverage, stage.terminal.escape());
-  if (problems.empty()) {
-    stage.out.write("coverage: complete\n");
-  }
-  for (const std::string& line : problems) {
-    stage.out.write(styled("coverage: " + line, Style::warning, stage.terminal.color));
-    stage.out.put('\n');
-  }
-}
-
 }  // namespace
 
 int run_ls(const Options& options, const Stage& stage) {
@@ -163,8 +138,9 @@ int run_ls(const Options& options, const Stage& stage) {
   if (!stage.terminal.interactive || options.no_headings || options.raw) {
     return finish_answer(options, stage, *snapshot);
   }
-  write_footer(stage, report);
-  return options.strict && !is_complete(snapshot->coverage) ? status_partial : status_complete;
+  stage.out.write(summary(report));
+  stage.out.put('\n');
+  return write_coverage_footer(options, stage, *snapshot);
 }
 
 }  // namespace ipcscope

@@ -29,17 +29,21 @@ struct PathFact {
   uint32_t device = 0;      ///< as in records
   uint64_t inode = 0;
   uint32_t uid = 0;
-  uint32_t mode = 0;
-  int64_t change_time = 0;  ///< seconds since the epoch
+  uint32_t mode = 0;        ///< with the type of the file
+  int64_t change_time = 0;  ///< of its content or its inode, seconds since the epoch
   /// A socket is bound to it, a FIFO is open, a lock is held: nothing when that cannot be known.
   std::optional<bool> used;
-  int32_t pid = 0;  ///< the one that a lock file names, 0 none
+  /// The process that a lock file names, as ipcscope's PID namespace numbers it; 0 for other types,
+  /// and when nobody in the file's namespaces has that number. A lock file whose content names no
+  /// process is left out.
+  int32_t pid = 0;
 };
 
 /// A program that parks objects on purpose, recognised by a file that it keeps.
 struct Instance {
-  const char* software = "";      ///< "PostgreSQL", "Oracle", "SAP", "Apache httpd"
-  std::string name;               ///< data directory, SID or runtime directory
+  const char* software = "";  ///< "PostgreSQL", "Oracle", "SAP", "Apache httpd"
+  /// Data directory; SID; SID_INSTANCE of SAP; runtime directory or "process 812" of httpd.
+  std::string name;
   int32_t pid = 0;                ///< of its main process
   std::optional<bool> alive;      ///< nothing when it cannot be known
   std::optional<uint32_t> key;    ///< of its System V objects

@@ -35,7 +35,7 @@ std::optional<MountLine> parse_mountinfo_line(std::string_view line) {
   const auto id = next_number<int>(line);
   next_word(line);  // parent
   std::string_view device = next_word(line);
-  next_word(line);  // root within the file system
+  mount.root = next_word(line);
   mount.point = next_word(line);
   const auto major = parse_number<uint32_t>(next_word(device, ":"));
   const auto minor = parse_number<uint32_t>(next_word(device, ":"));

@@ -15,7 +15,8 @@ namespace ipcscope {
 /// One line of /proc/PID/mountinfo (proc_pid_mountinfo(5)). The views point into the text.
 struct MountLine {
   int id = 0;
-  uint32_t device = 0;  ///< of the superblock, major << 20 | minor
+  uint32_t device = 0;    ///< of the superblock, major << 20 | minor
+  std::string_view root;  ///< within the file system; of nsfs what it binds, "net:[4026531840]"
   std::string_view point;
   std::string_view type;
 };

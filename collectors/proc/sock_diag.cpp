@@ -91,6 +91,11 @@ std::optional<UnixAnswer> parse_unix_diag(std::span<const std::byte> payload) {
         facts.name_length = static_cast<uint16_t>(length);
         break;
       }
+      case UNIX_DIAG_VFS:
+        if (const auto file = copy_front<unix_diag_vfs>(value)) {
+          answer.file = {file->udiag_vfs_ino, file->udiag_vfs_dev};
+        }
+        break;
       case UNIX_DIAG_PEER:
         if (const auto peer = copy_front<uint32_t>(value)) {
           facts.has_peer = true;
@@ -288,6 +293,9 @@ bool send_request(int netlink, const DiagRequest& request) {
       body.udiag_states = all_states;
       body.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_PEER | UDIAG_SHOW_ICONS | UDIAG_SHOW_RQLEN |
                         UDIAG_SHOW_MEMINFO | UDIAG_SHOW_UID;
+      if (request.files) {
+        body.udiag_show = UDIAG_SHOW_NAME | UDIAG_SHOW_VFS;
+      }
       return send_request(netlink, body);
     }
     case AF_NETLINK: {

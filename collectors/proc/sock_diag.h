@@ -15,6 +15,12 @@ namespace ipcscope {
 struct UnixAnswer {
   UnixFacts facts;
   std::vector<uint32_t> waiting;  ///< of a listener: inodes of those that it has not accepted
+  /// The file that it is bound to, where DiagRequest::files asked for it.
+  struct File {
+    uint32_t inode = 0;   ///< the low 32 bits of the number
+    uint32_t device = 0;  ///< of the superblock, as in records
+  };
+  std::optional<File> file;
 };
 std::optional<UnixAnswer> parse_unix_diag(std::span<const std::byte> payload);
 /// protocol: the one that was asked for; an answer does not tell.
@@ -32,6 +38,7 @@ void for_each_message(
 struct DiagRequest {
   uint8_t family = 0;
   uint16_t protocol = 0;  ///< of AF_INET and AF_INET6
+  bool files = false;     ///< of AF_UNIX: names and the files that they are bound to, no more
 };
 
 /// Asks a NETLINK_SOCK_DIAG socket for all sockets of a kind in the network namespace in which it

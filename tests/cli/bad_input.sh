@@ -34,6 +34,25 @@ expect 2 "ipcscope: option '--blocked' takes no value$ls" ls --blocked=maybe
 expect 2 "ipcscope: '--json' and '--raw' cannot be used together$ls" ls --json --raw
 expect 2 "ipcscope: '--json' and '--tree' cannot be used together$ls" ls --tree --json
 expect 2 "ipcscope: '--json' and '--output' cannot be used together$ls" ls --json -o id
+leaks="; try 'ipcscope leaks --help'"
+expect 2 "ipcscope: unknown kind 'seg'; did you mean 'sem'?$leaks" leaks seg
+expect 2 "ipcscope: a pipe cannot be left behind$leaks" leaks shm pipe
+expect 2 "ipcscope: '10x' is not a time, such as 90, 90s, 10m, 2h or 1d$leaks" leaks --min-age 10x
+expect 2 "ipcscope: '-3' is not a time, such as 90, 90s, 10m, 2h or 1d$leaks" leaks --min-age=-3
+expect 2 "ipcscope: no user 'nobody-at-all'$leaks" leaks --user nobody-at-all
+expect 2 "ipcscope: 'own' is neither the inode number of a namespace nor all$leaks" leaks --namespace own
+expect 2 "ipcscope: no process was seen in namespace 7" leaks --namespace 7
+expect 2 "ipcscope: unknown column 'hwy'; did you mean 'why'?$leaks" leaks -o id,hwy
+for option in --yes --force --dry-run --no-backup '--backup /tmp'; do
+  # shellcheck disable=SC2086
+  expect 2 "ipcscope: '${option% *}' needs --clean$leaks" leaks $option
+done
+expect 2 "ipcscope: '--clean' has nobody to ask; give --yes, or --dry-run to see what it would do$leaks" leaks --clean
+expect 2 "ipcscope: '--clean' has nobody to ask; give --yes, or --dry-run to see what it would do$leaks" leaks --clean --json
+expect 2 "ipcscope: '--restore' and '--clean' cannot be used together$leaks" leaks --clean --restore /tmp
+expect 2 "ipcscope: '--backup' and '--no-backup' cannot be used together$leaks" leaks --clean --no-backup --backup /tmp
+expect 2 "ipcscope: '--restore' takes no kinds$leaks" leaks shm --restore /tmp
+expect 2 "ipcscope: '--evidence' and '--raw' cannot be used together$leaks" leaks -v --raw
 expect 2 "ipcscope: which channel or process?; try 'ipcscope show --help'" show
 expect 2 "ipcscope: unknown option '--tree'; try 'ipcscope doctor --help'" doctor --tree
 expect 2 "ipcscope: 'x' is too much; try 'ipcscope doctor --help'" doctor x
@@ -56,7 +75,7 @@ if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"
 fi
 
 # Helps are golden: UPDATE=1 writes them anew.
-for command in '' ls show doctor; do
+for command in '' ls show leaks doctor; do
   # shellcheck disable=SC2086
   run $command --help
   golden=$GOLDEN/help${command:+-$command}.txt

@@ -6,6 +6,10 @@
 
 #include "collectors/base/parse.h"
 #include "collectors/kernel_layout.h"
+#include "collectors/leftovers/instances.h"
+#include "collectors/leftovers/lock_file.h"
+#include "collectors/leftovers/mount_points.h"
+#include "collectors/leftovers/pid_facts.h"
 #include "collectors/mq_directory.h"
 #include "collectors/proc/fdinfo.h"
 #include "collectors/proc/locks.h"
@@ -14,6 +18,7 @@
 #include "collectors/proc/net_tables.h"
 #include "collectors/proc/sock_diag.h"
 #include "collectors/proc/task_files.h"
+#include "collectors/removal/manifest.h"
 #include "collectors/shm_directory.h"
 #include "collectors/sysv_tables.h"
 #include "tests/fuzz/driver.h"
@@ -66,6 +71,18 @@ std::string_view encoded_queues() {
     return encode_queues(list);
   }();
   return bytes;
+}
+
+/// Everything that a backup can say of an object.
+std::string_view manifest_lines() {
+  static const std::string text = [] {
+    Saved saved;
+    saved.object.path = "/a \xff";
+    return head_line({"h", "k", "b", "t", 1}) + saved_line(saved) + removed_line(0) +
+           restoring_line(0, {1, 2, std::nullopt}) + made_line(0, 3) + kept_line(0, "why") +
+           restored_line(0, "shm:7");
+  }();
+  return text;
 }
 
 constexpr std::string_view tcp_line =
@@ -287,6 +304,15 @@ std::span<const Target> targets() {
          find_kernel_layout(blob, {blob});
        },
        {kernel_btf}},
+      {"manifest",
+       [](std::string_view text) {
+         if (const auto manifest = parse_manifest(text)) {
+           for (const Saved& each : manifest->objects) {
+             touch(saved_line(each));
+           }
+         }
+       },
+       {manifest_lines()}},
       {"shm_mount",
        [](std::string_view text) {
          if (const auto mount = find_mount(text, "/dev/shm")) {
@@ -294,6 +320,37 @@ std::span<const Target> targets() {
          }
        },
        {"23 22 0:27 / /dev/shm rw shared:2 - tmpfs tmpfs rw\n25 1 254:0 / / rw - ext4 x rw\n"}},
+      {"mount_points",
+       [](std::string_view text) {
+         const MountPoints mounts(text);
+         (void)mounts.holder("/var/lib", false);
+         (void)mounts.holder("/", true);
+       },
+       {"6 2 0:4 net:[4026532300] /run/netns/a\\040b rw - nsfs nsfs rw\n"
+        "4 3 0:32 / /var/lib rw - overlay overlay rw\n"}},
+      {"lock_file",
+       [](std::string_view text) {
+         (void)is_lock_file_name(text);
+         (void)parse_lock_pid(text);
+       },
+       {"      4711\n", ".X0-lock"}},
+      {"postmaster",
+       [](std::string_view text) { (void)parse_postmaster(text); },
+       {"4711\n/data\n1700000000\n5432\n/run/postgresql\nlocalhost\n  5432001      65538\n"
+        "ready\n"}},
+      {"oratab",
+       [](std::string_view text) { (void)parse_oratab(text); },
+       {"# x\nORCL:/u01/app/oracle:Y\n*:/u01:N\n"}},
+      {"sapservices",
+       [](std::string_view text) { (void)parse_sapservices(text); },
+       {"/usr/sap/NPL/D00/exe/sapstartsrv pf=/usr/sap/NPL/SYS/profile/NPL_D00_host -D -u "
+        "npladm\n"}},
+      {"semaphore_pids",
+       [](std::string_view text) {
+         std::vector<int32_t> pids;
+         add_semaphore_pids(text, pids);
+       },
+       {R"([{"index":0,"value":1,"pid":77,"increase_waiters":0},{"index":1,"pid":null}])"}},
   };
   return table;
 }

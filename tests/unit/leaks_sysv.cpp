@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <catch2/catch.hpp>
+
+#include "tests/unit/leaks_support.h"
+
+namespace ipcscope {
+
+using Shm = LeftBehind::Shm;
+using Sem = LeftBehind::Sem;
+using Msg = LeftBehind::Msg;
+constexpr int64_t made = LeftBehind::made_s;
+constexpr int64_t now = LeftBehind::now_s;
+
+TEST_CASE("a segment whose creator and last user ended is leaked", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  scene.add(Shm{});
+  const Leak leak = judge_one(scene);
+  CHECK(leak.verdict == Verdict::leaked);
+  CHECK(leak.rule == std::string("leaked-shm"));
+  CHECK(leak.id == "shm:5");
+  CHECK(leak.bytes == 65536U);
+  CHECK(leak.age_s == uint64_t{now - made - 20});
+  CHECK(leak.creator == 100);
+  CHECK(leak.creator_text == "100, ended");
+  CHECK(fact(leak, "attached") == "nobody has it attached");
+  CHECK(fact(leak, "creator") == "creator 100 ended");
+  CHECK(fact(leak, "last_user") == "last user 101 ended");
+}
+
+TEST_CASE("each fact about a segment counts", "[leaks]") {
+  CHECK(verdict_on(Shm{.attaches = 1}) == Verdict::live);
+  CHECK(verdict_on(Shm{.attaches = -1}) == Verdict::suspect);
+  CHECK(verdict_on(Shm{.creator = -1}) == Verdict::suspect);
+  CHECK(verdict_on(Shm{.last = -1}) == Verdict::suspect);
+  CHECK(verdict_on(Shm{.last = 0, .attach_time = 0, .detach_time = 0}) == Verdict::leaked);
+  CHECK(verdict_on(Shm{.attaches = 1, .destroyed = true}) == Verdict::live);
+  CHECK(verdict_on(Shm{.last = 102}) == Verdict::suspect);  // nobody asked about 102
+  CHECK(verdict_on(Shm{.key = 0}) == Verdict::leaked);
+  CHECK(verdict_on(Shm{.name_space = 4026532000}) == Verdict::leaked);
+}
+
+TEST_CASE("a segment marked for destruction names its holders", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  const auto holder = scene.process(200, "holder", made);
+  const auto channel = scene.add(Shm{.attaches = 1, .destroyed = true});
+  scene.end(channel, holder, Role::attached);
+  const Leak leak = judge_one(scene);
+  CHECK(leak.verdict == Verdict::live);
+  CHECK(fact(leak, "attached") == "attached by holder[200]");
+  CHECK(fact(leak, "destroyed").find("marked for destruction") == 0);
+}
+
+TEST_CASE("a process that an object remembers", "[leaks]") {
+  const auto verdict = [](int64_t start, char state = 'S') {
+    LeftBehind scene;
+    scene.ended({101});
+    scene.process(100, "daemon", start, 0, LeftBehind::own_ns, state);
+    scene.add(Shm{});
+    return judge_one(scene);
+  };
+  CHECK(verdict(made - 100).verdict == Verdict::live);
+  CHECK(verdict(made - 100).creator_text == "daemon[100], lives");
+  CHECK(verdict(made - 100, 'Z').verdict == Verdict::leaked);
+  // Times are whole seconds: up to two seconds later it can be the same process.
+  CHECK(verdict(made).verdict == Verdict::live);
+  CHECK(verdict(made + 2).verdict == Verdict::live);
+  CHECK(verdict(made + 3).verdict == Verdict::leaked);
+  CHECK(verdict(made + 3).creator_text == "100, now daemon");
+  CHECK(fact(verdict(made + 3), "creator") == "creator 100 ended, its number is now daemon's");
+}
+
+TEST_CASE("the last user is compared with the time of its use", "[leaks]") {
+  const auto verdict = [](int64_t start) {
+    LeftBehind scene;
+    scene.ended({100});
+    scene.process(101, "user", start);
+    scene.add(Shm{});  // detached at made + 20
+    return judge_one(scene).verdict;
+  };
+  CHECK(verdict(made + 22) == Verdict::live);
+  CHECK(verdict(made + 23) == Verdict::leaked);
+}
+
+TEST_CASE("times from before the machine's start prove nothing: the clock was set", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({101});
+  scene.process(100, "daemon", LeftBehind::boot_s + 30);
+  scene.add(Shm{.attach_time = 0, .detach_time = 100, .change_time = 100});
+  CHECK(judge_one(scene).verdict == Verdict::suspect);
+}
+
+TEST_CASE("a process outside the snapshot that exists", "[leaks]") {
+  const auto verdict = [](std::optional<uint64_t> start_s) {
+    LeftBehind scene;
+    scene.ended({101});
+    scene.leftovers.pids[100].exists = true;
+    if (start_s) {
+      scene.leftovers.pids[100].start_ns = (*start_s - LeftBehind::boot_s) * 1'000'000'000;
+    }
+    scene.add(Shm{});
+    return judge_one(scene).verdict;
+  };
+  CHECK(verdict(std::nullopt) == Verdict::suspect);
+  CHECK(verdict(made) == Verdict::live);
+  CHECK(verdict(made + 3) == Verdict::leaked);
+}
+
+TEST_CASE("ipcscope's own number was another process's", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({101});
+  scene.add(Shm{.creator = 1, .change_time = now});
+  CHECK(judge_one(scene).verdict == Verdict::leaked);
+}
+
+TEST_CASE("processes that cannot be inspected do not matter to an attachment count", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  scene.leftovers.unseen_processes = 3;
+  scene.leftovers.processes_outside = true;
+  scene.add(Shm{});
+  CHECK(judge_one(scene).verdict == Verdict::leaked);
+}
+
+TEST_CASE("--min-age holds for System V objects only when given", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  scene.query.min_age_s = uint64_t{now - made};
+  scene.add(Shm{});  // 20 s younger
+  scene.add(Sem{.operate_time = 0});
+  scene.add(Msg{.send_time = now, .receive_time = now - 1});
+  const auto leaks = scene.judge();
+  REQUIRE(leaks.size() == 3);
+  CHECK(leaks[0].verdict == Verdict::suspect);
+  CHECK(fact(leaks[0], "age") == "young: used or changed 99980 s ago");
+  CHECK(leaks[1].verdict == Verdict::leaked);
+  CHECK(leaks[2].verdict == Verdict::suspect);
+  CHECK(leaks[2].age_s == 0U);
+}
+
+TEST_CASE("a set whose operators ended is leaked", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  scene.add(Sem{});
+  const Leak leak = judge_one(scene);
+  CHECK(leak.verdict == Verdict::leaked);
+  CHECK(leak.rule == std::string("leaked-sem"));
+  CHECK(leak.lost == "2 semaphore values");
+  CHECK(fact(leak, "operators") == "its 2 last operators ended");
+  CHECK(fact(leak, "undo") == "no process has operations on it to undo");
+  CHECK(fact(leak, "blocked") == "nobody is blocked on it");
+}
+
+TEST_CASE("each fact about a set counts", "[leaks]") {
+  CHECK(verdict_on(Sem{.pids = {100, 0}}) == Verdict::leaked);
+  CHECK(verdict_on(Sem{.pids = {100, -1}}) == Verdict::suspect);
+  CHECK(verdict_on(Sem{.pids = {100, 102}}) == Verdict::suspect);
+  CHECK(verdict_on(Sem{.undos = std::nullopt}) == Verdict::suspect);
+  CHECK(verdict_on(Sem{.undos = 1}) == Verdict::live);
+  CHECK(verdict_on(Sem{.increase = 1}) == Verdict::live);
+  CHECK(verdict_on(Sem{.zero = 1}) == Verdict::live);
+  CHECK(verdict_on(Sem{.blocked = 1}) == Verdict::live);
+  CHECK(verdict_on(Sem{.blocked = std::nullopt}) == Verdict::leaked);  // its counts tell
+  CHECK(verdict_on(Sem{.increase = -1}) == Verdict::leaked);           // the kernel's list tells
+  CHECK(verdict_on(Sem{.increase = -1, .blocked = std::nullopt}) == Verdict::suspect);
+  // Somebody operated on it whom no number of ours names.
+  CHECK(verdict_on(Sem{.pids = {0, 0}}) == Verdict::suspect);
+}
+
+TEST_CASE("one living operator of many keeps a set", "[leaks]") {
+  const auto verdict = [](int64_t start) {
+    LeftBehind scene;
+    scene.ended({100});
+    scene.process(101, "worker", start);
+    scene.add(Sem{.pids = {100, 101, 100}});
+    return judge_one(scene);
+  };
+  CHECK(verdict(made).verdict == Verdict::live);
+  CHECK(fact(verdict(made), "operators") == "last operator worker[101] lives");
+  CHECK(verdict(made + 12).verdict == Verdict::live);
+  CHECK(verdict(made + 13).verdict == Verdict::leaked);
+}
+
+TEST_CASE("a thread that waits at a set keeps it", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  const auto waiter = scene.process(200, "waiter", made);
+  const auto channel = scene.add(Sem{.blocked = std::nullopt});
+  scene.wait(channel, waiter, "semop");
+  CHECK(judge_one(scene).verdict == Verdict::live);
+}
+
+TEST_CASE("a set or queue that was never used", "[leaks]") {
+  const auto verdicts = [](auto prepare) {
+    LeftBehind scene;
+    prepare(scene);
+    scene.add(Sem{.pids = {0, 0}, .operate_time = 0, .cuid = 33});
+    scene.add(Msg{.sender = 0, .receiver = 0, .send_time = 0, .receive_time = 0, .cuid = 33});
+    const auto leaks = scene.judge();
+    REQUIRE(leaks.size() == 2);
+    CHECK(leaks[0].verdict == leaks[1].verdict);
+    return leaks[0];
+  };
+  CHECK(verdicts([](LeftBehind&) {}).verdict == Verdict::leaked);
+  const Leak candidate =
+      verdicts([](LeftBehind& scene) { scene.process(200, "apache2", made - 9, 33); });
+  CHECK(candidate.verdict == Verdict::suspect);
+  CHECK(fact(candidate, "creator").find("apache2[200]") != std::string::npos);
+  // Not by one that is younger, of another user, elsewhere, or ended.
+  CHECK(verdicts([](LeftBehind& scene) {
+          scene.process(200, "late", made + 3, 33);
+          scene.process(201, "other", made - 9, 34);
+          scene.process(202, "elsewhere", made - 9, 33, 4026532000);
+          scene.process(203, "zombie", made - 9, 33, LeftBehind::own_ns, 'Z');
+        }).verdict == Verdict::leaked);
+  CHECK(verdicts([](LeftBehind& scene) {
+          scene.process(200, "anywhere", made - 9, 33, 0);
+        }).verdict == Verdict::suspect);
+  const Leak unseen = verdicts([](LeftBehind& scene) {
+    scene.leftovers.unseen_processes = 1;
+    scene.leftovers.unseen_example = "process 7 (dark)";
+  });
+  CHECK(unseen.verdict == Verdict::suspect);
+  CHECK(fact(unseen, "creator").find("process 7 (dark)") != std::string::npos);
+  CHECK(verdicts([](LeftBehind& scene) { scene.leftovers.processes_outside = true; }).verdict ==
+        Verdict::suspect);
+}
+
+TEST_CASE("what was made while the processes were listed is suspect", "[leaks]") {
+  LeftBehind scene;
+  scene.add(Sem{.pids = {0}, .operate_time = 0, .change_time = now - 1, .cuid = 33});
+  CHECK(judge_one(scene).verdict == Verdict::suspect);
+}
+
+TEST_CASE("a never used set of another namespace looks for its creator there", "[leaks]") {
+  constexpr uint32_t other = 4026532000;
+  const auto verdict = [&](uint32_t where) {
+    LeftBehind scene;
+    scene.process(200, "daemon", made - 9, 33, where);
+    scene.add(Sem{.pids = {0}, .operate_time = 0, .cuid = 33, .name_space = other});
+    return judge_one(scene).verdict;
+  };
+  CHECK(verdict(other) == Verdict::suspect);
+  CHECK(verdict(LeftBehind::own_ns) == Verdict::leaked);
+}
+
+TEST_CASE("a queue whose users ended is leaked, with its messages", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  scene.add(Msg{.messages = 3, .bytes = 120});
+  const Leak leak = judge_one(scene);
+  CHECK(leak.verdict == Verdict::leaked);
+  CHECK(leak.rule == std::string("leaked-msg"));
+  CHECK(leak.lost == "3 messages, 120 bytes");
+  CHECK(leak.bytes == 120U);
+  CHECK(fact(leak, "sender") == "last sender 100 ended");
+}
+
+TEST_CASE("each fact about a queue counts", "[leaks]") {
+  CHECK(verdict_on(Msg{.sender = -1}) == Verdict::suspect);
+  CHECK(verdict_on(Msg{.receiver = -1}) == Verdict::suspect);
+  CHECK(verdict_on(Msg{.receiver = 0, .receive_time = 0}) == Verdict::leaked);
+  CHECK(verdict_on(Msg{.blocked = 1}) == Verdict::live);
+  CHECK(verdict_on(Msg{.blocked = std::nullopt}) == Verdict::suspect);
+  LeftBehind scene;
+  scene.ended({100});
+  scene.process(101, "receiver", made);
+  scene.add(Msg{});
+  CHECK(judge_one(scene).verdict == Verdict::live);
+}
+
+TEST_CASE("the fact that decided comes first in why", "[leaks]") {
+  LeftBehind scene;
+  scene.ended({100, 101});
+  scene.add(Shm{.attaches = -1});
+  const Leak leak = judge_one(scene);
+  REQUIRE(leak.deciding() != nullptr);
+  CHECK(leak.deciding()->fact == std::string("attached"));
+}
+
+}  // namespace ipcscope
