@@ -54,6 +54,8 @@ void Checksum::add(uint64_t block, std::string_view bytes) {
   for (size_t i = 0; i < sizeof number; i++) {
     number[i] = static_cast<unsigned char>(block >> 8 * i);
   }
+  // Zeros at the end of a block are as good as its end.
+  bytes = bytes.substr(0, bytes.find_last_not_of('\0') + 1);
   uLong sum = ::crc32(value_, number, sizeof number);
   sum = ::crc32(sum, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size()));
   value_ = static_cast<uint32_t>(sum);

@@ -205,7 +205,7 @@ class MoreQueueBytes {
 /// The queue is there, but a part of its messages may be in the file.
 Restored complete(const Return& what, OpenQueue queue) {
   const Saved& saved = what.saved;
-  const Restored same = present(saved, saved.object.id);
+  Restored same = present(saved, saved.object.id);
   Result<Fd> file = what.backup.open_file(saved.file, O_RDWR);
   if (!file) {
     // A message is taken only when the file is there.

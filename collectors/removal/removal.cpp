@@ -85,7 +85,7 @@ Refusal Cleaner::save(Member& member) const {
   saved.number = static_cast<uint32_t>(member.index + 1);
   saved.file = fmt::format("{:04}.data", saved.number);
   const std::string file = saved.file;
-  const Refusal refusal = member.removal->save(*backup_, saved);
+  Refusal refusal = member.removal->save(*backup_, saved);
   // A skipped one is as it was; the backup of one that failed may be all that there is of it.
   if (refusal && refusal->state == Outcome::State::skipped) {
     if (backup_->note(kept_line(saved.number, refusal->reason))) {

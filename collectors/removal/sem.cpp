@@ -143,7 +143,7 @@ Result<void> fill(const Return& what, int id) {
   if (saved.file_bytes != values.size() * sizeof values[0]) {
     return failure(saved.file + " has another size");
   }
-  const Result<void> read = read_content(
+  Result<void> read = read_content(
       file->get(), saved.file_bytes, [&](uint64_t at, std::string_view bytes) -> Result<void> {
         std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(values.data()) + at);
         return {};

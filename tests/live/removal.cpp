@@ -133,7 +133,7 @@ void make_shm(Report& report, uint32_t key, size_t bytes, unsigned mode, uid_t o
     auto* const memory = static_cast<char*>(::shmat(id, nullptr, 0));
     report.need(memory != reinterpret_cast<char*>(-1), "shmat");
     for (const auto& [at, text] : content) {
-      std::memcpy(memory + at, text.data(), text.size());
+      std::copy(text.begin(), text.end(), memory + at);
     }
     ::shmdt(memory);
     shmid_ds status{};
@@ -552,6 +552,14 @@ void expect_kept(Report& report, const std::map<std::string, Outcome>& outcomes,
   }
 }
 
+/// An object that we may not remove, and still could not afterwards.
+void expect_refused(Report& report, const Target& target) {
+  for (const auto& [id, outcome] : remove_all(report, {target}, "")) {
+    report.check(outcome.state == Outcome::State::failed && !outcome.reason.empty(),
+                 id + " is not refused");
+  }
+}
+
 void expect_same(Report& report, const std::vector<std::string>& before) {
   const std::vector<std::string> after = describe_all();
   for (const std::string& each : before) {
@@ -644,17 +652,32 @@ TEST_CASE("what changed since it was judged stays") {
              [](Target& each) { each.uid++; },
              [](Target& each) { each.gid++; },
              [](Target& each) { each.mode ^= 0400; },
-             [](Target& each) { each.type == Type::mq ? each.inode++ : each.times[2]--; },
-             [](Target& each) { each.type <= Type::msg ? each.key++ : each.inode++; },
-             [](Target& each) { each.type <= Type::msg ? each.cuid++ : each.device++; },
+             [](Target& each) { (each.type == Type::mq ? each.uid : each.cuid)++; },
+             [](Target& each) { (each.type <= Type::msg ? each.key : each.device)++; },
+             [](Target& each) { (each.type <= Type::msg ? each.cgid : each.gid)++; },
              [](Target& each) {
-               each.type == Type::shm || each.type == Type::msg ? each.creator++ : each.uid++;
+               if (each.type == Type::mq) {
+                 each.inode++;
+               } else {
+                 each.times[2]--;
+               }
              },
              [](Target& each) {
-               each.type == Type::sem || each.type == Type::msg || each.type == Type::mq
-                   ? each.messages++
-               : each.type == Type::socket ? each.inode++
-                                           : each.bytes++;
+               if (each.type == Type::shm || each.type == Type::msg) {
+                 each.creator++;
+               } else {
+                 each.uid++;
+               }
+             },
+             [](Target& each) {
+               if (each.type == Type::posixshm || each.type == Type::posixsem ||
+                   each.type == Type::shm) {
+                 each.bytes++;
+               } else if (each.type == Type::socket) {
+                 each.inode++;
+               } else {
+                 each.messages++;
+               }
              },
          }) {
       auto targets = all_targets();
@@ -666,7 +689,11 @@ TEST_CASE("what changed since it was judged stays") {
     auto forced = all_targets();
     for (Target& each : forced) {
       each.allow_used = true;
-      each.type <= Type::msg ? each.key++ : each.inode++;
+      if (each.type <= Type::msg) {
+        each.key++;
+      } else {
+        each.inode++;
+      }
     }
     expect_kept(report, remove_all(report, forced), " now, it was ");
     expect_same(report, before);
@@ -684,7 +711,7 @@ void use(Report& report, const Target& target) {
       const int file = ::open(path, O_RDONLY);
       report.need(file >= 0, target.id);
       if (target.bytes > 0) {  // a mapping alone
-        ::mmap(nullptr, target.bytes, PROT_READ, MAP_SHARED, file, 0);
+        (void)::mmap(nullptr, target.bytes, PROT_READ, MAP_SHARED, file, 0);
         ::close(file);
       }
       break;
@@ -1133,13 +1160,74 @@ TEST_CASE("what exists is never overwritten and damage stays in its file") {
   });
 }
 
+TEST_CASE("an ordinary user removes its own and gets it back") {
+  in_own_namespaces([](Report& report) {
+    constexpr uid_t user = 1000;
+    make_shm(report, 0x1009, 100, 0644, 0, {});
+    fs::create_directory("/tmp/mq");
+    report.need(::mount("mqueue", "/tmp/mq", "mqueue", 0, nullptr) == 0, "mount");
+    report.need(::chmod(sockets, 0777) == 0 && ::chmod("/dev/shm", 01777) == 0, "chmod");
+    report.need(::setgid(user) == 0 && ::setuid(user) == 0, "setuid");
+    ::prctl(PR_SET_DUMPABLE, 1);  // as a program that this user has started is
+    constexpr size_t bytes = 64 << 20;
+    make_shm(report, 0x1001, bytes, 0600, user, {{bytes / 2, "half"}, {bytes - 1, "e"}});
+    make_shm(report, IPC_PRIVATE, 100, 0600, user, {{0, random_bytes(100, 1)}});
+    make_sem(report, 0x2001, {1, 2}, 0600, user);
+    make_msg(report, 0x3001, {{3, "three"}}, 0600, user, 100);
+    make_file(report, "ipcscope-test-mine", 5000, 0600, user, {{0, random_bytes(5000, 3)}});
+    make_mq(report, "/ipcscope-test-mine", {{1, "a"}, {2, "b"}}, 0600, user, 4, 10);
+    make_socket(report, "ipcscope-test-mine", 0700, user);
+    const auto pages = [] {
+      shm_info info{};
+      ::shmctl(0, SHM_INFO, reinterpret_cast<shmid_ds*>(&info));
+      return info.shm_rss;
+    };
+    // The segment of root is seen by its content before and after, and not by our removal.
+    std::vector<Target> own;
+    for (const Target& each : all_targets()) {
+      if (each.uid == user) {
+        own.push_back(each);
+      } else {
+        expect_refused(report, each);
+      }
+    }
+    report.same(own.size(), size_t{7}, "objects");
+    const auto touched = pages();
+    const auto outcomes = remove_all(report, own);
+    expect_removed(report, outcomes);
+    for (const Restored& each : restore_all(report)) {
+      report.check(each.state != Restored::State::failed, each.id + ": " + each.reason);
+    }
+    report.same(pages(), touched, "pages of the segments");
+    std::vector<Target> back;
+    for (const Target& each : all_targets()) {
+      if (each.uid == user) {
+        back.push_back(each);
+      }
+    }
+    // Content is compared last: looking at a hole makes a page of it.
+    report.same(back.size(), own.size(), "objects back");
+    const int id = ::shmget(0x1001, 0, 0);
+    const auto* const memory = static_cast<const char*>(::shmat(id, nullptr, SHM_RDONLY));
+    report.check(std::memcmp(memory + bytes / 2, "half", 4) == 0 && memory[bytes - 1] == 'e',
+                 "content of the segment");
+    ::shmdt(memory);
+    for (const Target& each : back) {
+      if (each.type == Type::mq) {
+        report.same(mq_content(each), fmt::format("4x10 2:{} 1:{}", digest("b"), digest("a")),
+                    "messages");
+      }
+    }
+  });
+}
+
 TEST_CASE("thousands of objects are removed and come back") {
   in_own_namespaces([](Report& report) {
     as_another(report, [] {
       for (int i = 0; i < 1000; i++) {
-        ::shmget(IPC_PRIVATE, 4096, 0600);
-        ::semget(IPC_PRIVATE, 3, 0600);
-        ::msgget(IPC_PRIVATE, 0600);
+        (void)::shmget(IPC_PRIVATE, 4096, 0600);
+        (void)::semget(IPC_PRIVATE, 3, 0600);
+        (void)::msgget(IPC_PRIVATE, 0600);
       }
     });
     for (int i = 0; i < 500; i++) {

@@ -35,7 +35,7 @@ class LeftBehind {
     process.pid = process.ns_pid = pid;
     process.uid = uid;
     process.ipc_ns = ipc_ns;
-    process.mm = state == 'Z' ? 0 : static_cast<uint64_t>(pid);
+    process.mm = state == 'Z' || state == 'I' ? 0 : static_cast<uint64_t>(pid);
     process.start_ns = static_cast<uint64_t>(start - boot_s) * 1'000'000'000;
     std::memcpy(process.comm, comm, std::min(std::strlen(comm) + 1, sizeof process.comm));
     Thread thread;

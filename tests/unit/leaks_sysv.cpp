@@ -182,6 +182,18 @@ TEST_CASE("one living operator of many keeps a set", "[leaks]") {
   CHECK(verdict(made + 13).verdict == Verdict::leaked);
 }
 
+TEST_CASE("setting a value names a process without an operation", "[leaks]") {
+  const auto verdict = [](int64_t start) {
+    LeftBehind scene;
+    scene.process(100, "maker", start);
+    scene.add(Sem{.pids = {100}, .operate_time = 0});
+    return judge_one(scene);
+  };
+  CHECK(verdict(made).verdict == Verdict::live);
+  CHECK(verdict(made + 3).verdict == Verdict::leaked);
+  CHECK(verdict(made).age_s == uint64_t{now - made});
+}
+
 TEST_CASE("a thread that waits at a set keeps it", "[leaks]") {
   LeftBehind scene;
   scene.ended({100, 101});
@@ -213,6 +225,7 @@ TEST_CASE("a set or queue that was never used", "[leaks]") {
           scene.process(201, "other", made - 9, 34);
           scene.process(202, "elsewhere", made - 9, 33, 4026532000);
           scene.process(203, "zombie", made - 9, 33, LeftBehind::own_ns, 'Z');
+          scene.process(204, "kworker", made - 9, 33, LeftBehind::own_ns, 'I');
         }).verdict == Verdict::leaked);
   CHECK(verdicts([](LeftBehind& scene) {
           scene.process(200, "anywhere", made - 9, 33, 0);

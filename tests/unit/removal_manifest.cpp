@@ -138,7 +138,9 @@ TEST_CASE("damaged lines of a manifest are named and skipped", "[removal]") {
        }) {
     INFO(bad.substr(0, 400));
     Saved first = example();
-    const auto manifest = parse_manifest(head + saved_line(first) + bad + removed_line(7));
+    std::string text = head;
+    text.append(saved_line(first)).append(bad).append(removed_line(7));
+    const auto manifest = parse_manifest(text);
     REQUIRE(manifest);
     CHECK(manifest->damaged == std::vector<size_t>{3});
     CHECK(manifest->objects.size() == 1);
