@@ -58,17 +58,21 @@ void add_common(const Judge& judge, const Channel& channel, Leak& leak) {
 
 void judge_posix_shm(const Judge& judge, const Channel& channel, Leak& leak) {
   leak.bytes = size_of(judge, channel);
-  if (judge.holders(channel).empty() && leak.bytes &&
-      (*leak.bytes == 0 || *leak.bytes % page_bytes != 0)) {
+  // A segment may have any size too, but its memory begins as zeroes.
+  const bool written =
+      leak.bytes && *leak.bytes % page_bytes != 0 && judge.facts(leak.channel).text.value_or(true);
+  if (judge.holders(channel).empty() && leak.bytes && (*leak.bytes == 0 || written)) {
     leak.kind = "file";
     leak.id = fmt::format("file:/dev/shm{}", channel.name);
     if (channel.name_space != 0) {
       leak.id += fmt::format("@{}", channel.name_space);
     }
-    leak.add("file",
-             *leak.bytes == 0 ? "a file rather than a segment: it is empty"
-                              : "a file rather than a segment: its size is not one of whole pages",
-             Verdict::suspect);
+    leak.add(
+        "file",
+        *leak.bytes == 0
+            ? "a file rather than a segment: it is empty"
+            : "a file rather than a segment: it holds text, and its size is not one of whole pages",
+        Verdict::suspect);
   }
   add_common(judge, channel, leak);
 }

@@ -7,6 +7,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "bpf/shmem.h"
 #include "collectors/base/identity_map.h"
@@ -26,14 +27,17 @@ constexpr uint32_t shm_locked = 02000;
 
 constexpr std::chrono::seconds child_limit{5};
 
-/// A mapping of a segment by one process.
+/// A mapping of a segment by one process, or a descriptor on it: /proc/PID/map_files can be opened,
+/// and what was opened there keeps the memory though nobody has it attached.
 struct Attachment {
   uint32_t object = 0;  ///< index into objects_
   uint32_t pid = 0;
   uint8_t access = access_none;
+  int32_t fd = -1;  ///< -1: a mapping
+  uint64_t file = 0;
 };
 
-/// A segment as its mappings show it.
+/// A segment as its mappings and descriptors show it.
 struct Object {
   int32_t id = 0;    ///< shmid, which is the inode number (ipc/shm.c, shm_add/newseg)
   uint32_t key = 0;  ///< as it was created
@@ -60,6 +64,7 @@ class SystemV final : public Mechanism {
   void finish(Assembly& assembly) override;
 
  private:
+  uint32_t object_of(uint64_t identity, uint64_t inode, uint32_t uid, const shmem_facts& facts);
   std::vector<SysvTables> other_tables(Assembly& assembly, bool ask_kernel);
   void match_objects(const Assembly& assembly, const std::vector<SysvTables>& all);
   void add_segments(Assembly& assembly, const SysvTables& tables);
@@ -78,18 +83,32 @@ class SystemV final : public Mechanism {
   uint64_t checked_ = 0;
 };
 
+uint32_t SystemV::object_of(uint64_t identity, uint64_t inode, uint32_t uid,
+                            const shmem_facts& facts) {
+  bool is_new = false;
+  uint32_t& index = by_identity_.slot(identity, is_new);
+  if (is_new) {
+    index = static_cast<uint32_t>(objects_.size());
+    const auto key = parse_number<uint32_t>(shmem_name(facts).substr(4), 16);
+    objects_.push_back(
+        {static_cast<int32_t>(inode), key.value_or(0), is_huge(facts), uid, facts.bytes, no_index});
+  }
+  return index;
+}
+
 void SystemV::take(const record& fact, Assembly& /*assembly*/) {
+  if (fact.kind == RECORD_SHMEM) {
+    const auto& open = reinterpret_cast<const shmem_record&>(fact);
+    if (shmem_type(open.facts, open.file.mode) == ShmemType::sysv) {
+      attachments_.push_back(
+          {object_of(open.file.object, open.file.inode, open.file.uid, open.facts),
+           open.file.head.pid, access_none, open.file.fd, open.file.file});
+    }
+    return;
+  }
   const auto& mapping = reinterpret_cast<const mapping_record&>(fact);
   if (shmem_type(mapping.facts, mapping.mode) != ShmemType::sysv) {
     return;
-  }
-  const auto key = parse_number<uint32_t>(shmem_name(mapping.facts).substr(4), 16);
-  bool is_new = false;
-  uint32_t& index = by_identity_.slot(mapping.object, is_new);
-  if (is_new) {
-    index = static_cast<uint32_t>(objects_.size());
-    objects_.push_back({static_cast<int32_t>(mapping.inode), key.value_or(0),
-                        is_huge(mapping.facts), mapping.uid, mapping.facts.bytes, no_index});
   }
   uint8_t access = access_none;
   if ((mapping.flags & MAPPING_READ) != 0) {
@@ -98,7 +117,8 @@ void SystemV::take(const record& fact, Assembly& /*assembly*/) {
   if ((mapping.flags & MAPPING_WRITE) != 0) {
     access |= access_write;
   }
-  attachments_.push_back({index, mapping.head.pid, access});
+  attachments_.push_back({object_of(mapping.object, mapping.inode, mapping.uid, mapping.facts),
+                          mapping.head.pid, access});
 }
 
 /// What a child in each of the other IPC namespaces reads there.
@@ -168,7 +188,7 @@ void SystemV::match_objects(const Assembly& assembly, const std::vector<SysvTabl
   const auto fits = [&](const Object& object, uint32_t name_space) {
     const auto found = rows.find(segment_key(name_space, object.id));
     // IPC_RMID makes the key private, the file keeps its name.
-    return found != rows.end() && found->second->attaches > 0 &&
+    return found != rows.end() &&
            (found->second->key == object.key || (found->second->mode & shm_dest) != 0);
   };
   std::vector<bool> matched(objects_.size(), false);
@@ -185,9 +205,11 @@ void SystemV::match_objects(const Assembly& assembly, const std::vector<SysvTabl
           mapped_.emplace(segment_key(name_space, object.id), attachment.object).second;
     }
   }
+  // Elsewhere only a segment that somebody has attached can be meant.
   for (uint32_t i = 0; i < objects_.size(); i++) {
     for (const SysvTables& tables : all) {
-      if (!matched[i] && fits(objects_[i], tables.name_space)) {
+      if (!matched[i] && fits(objects_[i], tables.name_space) &&
+          rows[segment_key(tables.name_space, objects_[i].id)]->attaches > 0) {
         matched[i] = mapped_.emplace(segment_key(tables.name_space, objects_[i].id), i).second;
       }
     }
@@ -196,7 +218,7 @@ void SystemV::match_objects(const Assembly& assembly, const std::vector<SysvTabl
   // only moved: then there are attachments to spare.
   std::vector<uint64_t> attached(objects_.size(), 0);
   for (const Attachment& attachment : attachments_) {
-    attached[attachment.object]++;
+    attached[attachment.object] += attachment.fd < 0 ? 1 : 0;
   }
   for (uint32_t i = 0; i < objects_.size(); i++) {
     for (const SysvTables& tables : all) {
@@ -378,19 +400,21 @@ void SystemV::add_lost_segments(Assembly& assembly) {
   }
 }
 
-/// One endpoint for a process, however often it has the segment attached.
+/// One endpoint for a process, however often it has the segment attached; one for each descriptor.
 void SystemV::add_attachments(Assembly& assembly) {
   std::sort(attachments_.begin(), attachments_.end(), [](const Attachment& a, const Attachment& b) {
-    return a.object != b.object ? a.object < b.object : a.pid < b.pid;
+    return std::tie(a.object, a.pid, a.fd) < std::tie(b.object, b.pid, b.fd);
   });
   for (size_t i = 0; i < attachments_.size();) {
     const Attachment& first = attachments_[i];
     Endpoint endpoint;
     endpoint.channel = objects_[first.object].channel;
     endpoint.process = assembly.process(first.pid);
-    endpoint.role = Role::attached;
+    endpoint.role = first.fd < 0 ? Role::attached : Role::opener;
+    endpoint.fd = first.fd;
+    endpoint.file = first.file;
     for (; i < attachments_.size() && attachments_[i].object == first.object &&
-           attachments_[i].pid == first.pid;
+           attachments_[i].pid == first.pid && attachments_[i].fd == first.fd;
          i++) {
       endpoint.access |= attachments_[i].access;
     }
@@ -464,7 +488,7 @@ void SystemV::finish(Assembly& assembly) {
 }
 
 constexpr Kind kinds[] = {Kind::shm, Kind::sem, Kind::msg};
-constexpr record_kind records[] = {RECORD_MAPPING};
+constexpr record_kind records[] = {RECORD_MAPPING, RECORD_SHMEM};
 
 }  // namespace
 

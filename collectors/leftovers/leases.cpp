@@ -22,6 +22,7 @@ namespace ipcscope {
 namespace {
 
 constexpr std::chrono::seconds child_limit{5};
+constexpr size_t first_page = 4096;
 
 /// An object that no process was seen to have.
 struct Candidate {
@@ -35,6 +36,7 @@ struct Candidate {
 struct Answer {
   ChannelIndex channel = no_index;
   int32_t unused = -1;  ///< -1: it could not be asked
+  int32_t text = -1;    ///< likewise
 };
 
 /// "major:minor" as in attributes.
@@ -90,7 +92,8 @@ void ask_shm(const Snapshot& snapshot, const ProcRoot& proc,
       if (directory.device == each.device) {
         if (const auto unused =
                 is_unused(directory.fd.get(), each.file.c_str(), each.device, each.inode)) {
-          answers.push_back({each.channel, *unused ? 1 : 0});
+          const auto first = read_shm(directory, each.file, each.inode, first_page);
+          answers.push_back({each.channel, *unused ? 1 : 0, first ? is_text(*first) : -1});
         }
         break;
       }
@@ -107,7 +110,7 @@ void ask_queues(bool in_child, const std::vector<Candidate>& candidates,
   }
   for (const Candidate& each : candidates) {
     const auto unused = is_unused(directory.get(), each.file.c_str(), each.device, each.inode);
-    tell({each.channel, unused ? (*unused ? 1 : 0) : -1});
+    tell({each.channel, unused ? (*unused ? 1 : 0) : -1, -1});
   }
 }
 
@@ -173,6 +176,10 @@ std::optional<bool> is_unused(int directory, const char* name, uint32_t device, 
   return errno == EAGAIN ? std::optional<bool>(false) : std::nullopt;
 }
 
+bool is_text(std::string_view bytes) {
+  return !bytes.empty() && bytes.find('\0') == std::string_view::npos;
+}
+
 void ask_leases(const Snapshot& snapshot, const ProcRoot& proc, Leftovers& leftovers,
                 std::vector<Coverage>& coverage) {
   std::vector<Candidate> files;
@@ -209,7 +216,11 @@ void ask_leases(const Snapshot& snapshot, const ProcRoot& proc, Leftovers& lefto
   seen.source = "write-lease";
   for (const Answer& answer : answers) {
     if (answer.unused >= 0 && answer.channel < snapshot.channels.size()) {
-      leftovers.objects[answer.channel].unused = answer.unused == 1;
+      ObjectFacts& facts = leftovers.objects[answer.channel];
+      facts.unused = answer.unused == 1;
+      if (answer.text >= 0) {
+        facts.text = answer.text == 1;
+      }
       seen.checked++;
     }
   }

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "collectors/base/proc_root.h"
@@ -19,7 +20,12 @@ namespace ipcscope {
 /// that; one who opens with O_NONBLOCK gets EWOULDBLOCK. directory must be on tmpfs or mqueue.
 std::optional<bool> is_unused(int directory, const char* name, uint32_t device, uint64_t inode);
 
-/// Asks so for every POSIX object and queue that no process of the snapshot has; fills unused.
+/// Whether bytes could have been written by a program that writes text: no NUL among them, which
+/// memory that was only set to its size is full of.
+bool is_text(std::string_view bytes);
+
+/// Asks so for every POSIX object and queue that no process of the snapshot has; fills unused
+/// and text.
 /// Coverage: "write-lease".
 void ask_leases(const Snapshot& snapshot, const ProcRoot& proc, Leftovers& leftovers,
                 std::vector<Coverage>& coverage);

@@ -16,7 +16,7 @@
 
 namespace ipcscope {
 
-Leftovers find_leftovers(const Snapshot& snapshot, const ProcRoot& proc,
+Leftovers find_leftovers(const Snapshot& snapshot, const ProcRoot& proc, SourceChoice source,
                          std::vector<Coverage>& coverage) {
   Leftovers leftovers;
   const std::vector<int> unseen = find_unseen(snapshot, proc, leftovers);
@@ -24,7 +24,7 @@ Leftovers find_leftovers(const Snapshot& snapshot, const ProcRoot& proc,
   ask_leases(snapshot, proc, leftovers, coverage);
 
   const bool has_waiters =
-      is_live(proc) &&
+      is_live(proc) && source != SourceChoice::proc &&
       std::any_of(snapshot.channels.begin(), snapshot.channels.end(), [](const Channel& channel) {
         return channel.kind == Kind::sem || channel.kind == Kind::msg;
       });

@@ -16,6 +16,8 @@ struct ObjectFacts {
   /// No descriptor, mapping or message in flight refers to the file: a write lease on it was
   /// granted (Linux fs/locks.c, check_conflicting_open).
   std::optional<bool> unused;
+  /// Of a shared memory object: its first page holds text and nothing else, as a file does.
+  std::optional<bool> text;
   std::optional<uint32_t> undos;    ///< processes with an undo structure for this semaphore set
   std::optional<uint32_t> blocked;  ///< threads on the wait lists of this set or queue
 };

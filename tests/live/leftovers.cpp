@@ -116,7 +116,7 @@ struct Look {
     Result<Snapshot> taken = take_snapshot(request, *proc);
     REQUIRE(taken);
     snapshot = std::move(*taken);
-    leftovers = find_leftovers(snapshot, *proc, coverage);
+    leftovers = find_leftovers(snapshot, *proc, SourceChoice::automatic, coverage);
   }
   [[nodiscard]] ObjectFacts object(const std::string& id) const {
     for (ChannelIndex i = 0; i < snapshot.channels.size(); i++) {
