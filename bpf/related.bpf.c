@@ -22,7 +22,7 @@ struct {
 } wanted_identities SEC(".maps");
 
 u64 socket_operations; /* file_operations of every socket, once one was seen */
-u32 is_related; /* not static: the compiler would shrink it to a byte, against its BTF */
+u32 is_related;        /* not static: the compiler would shrink it to a byte, against its BTF */
 
 static __always_inline bool has_port(const struct port_set *set, u16 port) {
   return set->bits[port / 64 & 1023] >> port % 64 & 1;

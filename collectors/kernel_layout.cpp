@@ -137,7 +137,8 @@ bool Types::add(std::span<const std::byte> blob, Found found) {
       const auto* const wanted =
           std::find(type_names.begin(), type_names.end(), name(type->name_off));
       if (wanted != type_names.end()) {
-        found(static_cast<uint32_t>(types_.size() - 1), wanted - type_names.begin());
+        found(static_cast<uint32_t>(types_.size() - 1),
+              static_cast<size_t>(wanted - type_names.begin()));
       }
     }
   }

@@ -68,12 +68,18 @@ std::vector<uint32_t> gather_by_kind(std::vector<Channel>& channels) {
   }
   std::partial_sum(next.begin(), next.end(), next.begin());
   std::vector<uint32_t> where(channels.size());
-  std::vector<Channel> sorted(channels.size());
   for (size_t i = 0; i < channels.size(); i++) {
     where[i] = next[static_cast<size_t>(channels[i].kind)]++;
-    sorted[where[i]] = channels[i];
   }
-  channels = std::move(sorted);
+  // In place: a second copy of them would be the most memory that a run ever needs.
+  std::vector<uint32_t> left = where;
+  for (size_t i = 0; i < channels.size(); i++) {
+    while (left[i] != i) {
+      const uint32_t target = left[i];
+      std::swap(channels[i], channels[target]);
+      std::swap(left[i], left[target]);
+    }
+  }
   return where;
 }
 
