@@ -202,7 +202,8 @@ void judge_msg(const Judge& judge, const Channel& channel, Leak& leak) {
   }
   const uint64_t blocked =
       std::max(uint64_t{facts.blocked.value_or(0)}, uint64_t{channel.wait_count});
-  add_blocked(leak, facts.blocked.has_value(), blocked);
+  // Without the kernel's lists all threads must have been seen.
+  add_blocked(leak, facts.blocked || judge.unseen().empty(), blocked);
   judge.add_age(leak, std::max({sent, received, changed}), 0);
 }
 

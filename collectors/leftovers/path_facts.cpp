@@ -73,6 +73,9 @@ UsedFiles::UsedFiles(const Snapshot& snapshot) {
     }
     const Attribute* inode = snapshot.attribute(channel, "inode");
     if (inode == nullptr || inode->type != Attribute::Type::natural) {
+      if (is_fifo && channel.wait_count != 0) {
+        awaited_.emplace(channel.name);
+      }
       continue;
     }
     const Attribute* device = snapshot.attribute(channel, "device");
@@ -81,7 +84,9 @@ UsedFiles::UsedFiles(const Snapshot& snapshot) {
   }
 }
 
-bool UsedFiles::has_fifo(const PathFact& fact) const { return fifos_.count(fact.inode) != 0; }
+bool UsedFiles::has_fifo(const PathFact& fact) const {
+  return fifos_.contains(fact.inode) || awaited_.contains(fact.path);
+}
 
 bool UsedFiles::has_lock(const PathFact& fact, bool any_device) const {
   const auto [begin, end] = locked_.equal_range(fact.inode);

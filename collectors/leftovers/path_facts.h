@@ -3,6 +3,7 @@
 
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "collectors/base/proc_root.h"
 #include "collectors/leftovers/bound_sockets.h"
@@ -19,16 +20,19 @@ namespace ipcscope {
 void find_paths(const Snapshot& snapshot, const ProcRoot& proc, const std::vector<int>& unseen,
                 Leftovers& leftovers, std::vector<Coverage>& coverage);
 
-/// The FIFOs that processes of the snapshot have open, and the files on which they hold locks.
+/// The FIFOs that processes of the snapshot have open or wait to open, and the files on which they
+/// hold locks.
 class UsedFiles {
  public:
   explicit UsedFiles(const Snapshot& snapshot);
-  /// A FIFO's channel has no device: an equal inode number is reason enough to leave it alone.
+  /// A FIFO's channel has no device: an equal inode number is reason enough to leave it alone, and
+  /// an equal path where somebody only waits to open it.
   [[nodiscard]] bool has_fifo(const PathFact& fact) const;
   [[nodiscard]] bool has_lock(const PathFact& fact, bool any_device) const;
 
  private:
   std::unordered_multimap<uint64_t, std::string> fifos_, locked_;  ///< devices by inode number
+  std::unordered_set<std::string> awaited_;                        ///< paths of FIFOs
 };
 
 /// Whether one of them is used. locks: null when /proc/locks was not read.

@@ -31,6 +31,16 @@ std::string given_verdict(const Json& found) {
              : std::string(verdict);
 }
 
+/// Whether every process could be seen.
+bool is_covered(const Json& output) {
+  for (const Json& each : member(output, "coverage").GetArray()) {
+    if (text_of(member(each, "state")) != "full") {
+      return false;
+    }
+  }
+  return true;
+}
+
 /// Compares one object; what is wrong with it, or nothing.
 std::string compare(const Json& expected, const Json& output, const std::string& source,
                     Confusion& confusion) {
@@ -39,8 +49,11 @@ std::string compare(const Json& expected, const Json& output, const std::string&
   const std::string right = expected_verdict(expected, source);
   const std::string given = given_verdict(found);
   confusion.add(right, given);
+  // Without BPF nobody tells who waits at a queue where a process cannot be seen.
+  const bool is_blind = source == "proc" && right == "leaked" && given == "suspect" &&
+                        text_of(member(found, "kind")) == "msg" && !is_covered(output);
   // What is not even looked at is not called leaked either.
-  if (given != right && !(right == "live" && given == "absent")) {
+  if (given != right && !(right == "live" && given == "absent") && !is_blind) {
     return fmt::format("{}: expected {}, got {}: {}", id, right, given, print(found, 2000));
   }
   const Json& rule = member(found, "rule");
