@@ -37,6 +37,8 @@ class Judge {
                             int64_t change_time) const;
   /// Processes that could not be seen, as a reason for doubt; empty when there are none.
   [[nodiscard]] std::string unseen() const;
+  /// Some processes have no number here, so that a 0 may mean one of them.
+  [[nodiscard]] bool has_processes_outside() const { return leftovers_.processes_outside; }
   /// Sets the age from the latest of an object's times (0: never), and adds a fact where it is less
   /// than what was asked for or, when nothing was, than least.
   void add_age(Leak& leak, std::optional<int64_t> latest, uint64_t least) const;

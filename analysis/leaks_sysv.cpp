@@ -167,9 +167,11 @@ void judge_sem(const Judge& judge, const Channel& channel, Leak& leak) {
   leak.lost = counted(all.count, "semaphore value");
   if (!all.pids.empty() || !all.knows_pids) {
     add_operators(judge, leak, all, std::max(operated, changed));
-  } else if (operated != 0) {
+  } else if (operated != 0 && judge.has_processes_outside()) {
     leak.add("operators", "processes of another PID namespace operated on it", Verdict::suspect);
   } else {
+    // The end of a process sets operate_time where it only tried an operation that could have been
+    // undone (Linux 6.18 ipc/sem.c, exit_sem): that leaves no trace of who it was.
     judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
   }
   add_undo(leak, facts.undos);

@@ -71,13 +71,23 @@ std::vector<int> residents(const Snapshot& snapshot, uint32_t name_space) {
 }
 
 /// The collector writes an object for each.
-uint64_t count_semaphores(const Snapshot& snapshot, const Channel& channel) {
+void describe_semaphores(const Snapshot& snapshot, const Channel& channel, Target& target) {
   const Attribute* semaphores = snapshot.attribute(channel, "semaphores");
   if (semaphores == nullptr || semaphores->type != Attribute::Type::json) {
-    return 0;
+    return;
   }
+  constexpr std::string_view member = "\"pid\":";
   const std::string_view json = semaphores->string();
-  return static_cast<uint64_t>(std::count(json.begin(), json.end(), '{'));
+  target.messages = static_cast<uint64_t>(std::count(json.begin(), json.end(), '{'));
+  for (size_t at = json.find(member); at != json.npos; at = json.find(member, at + 1)) {
+    const std::string_view rest = json.substr(at + member.size());
+    if (const auto pid = parse_number<int32_t>(rest.substr(0, rest.find_first_of(",}")))) {
+      target.operators.push_back(*pid);
+    }
+  }
+  if (target.operators.size() != target.messages) {  // some of them are null
+    target.operators.clear();
+  }
 }
 
 void describe_sysv(const Snapshot& snapshot, const Channel& channel, Target& target) {
@@ -106,7 +116,7 @@ void describe_sysv(const Snapshot& snapshot, const Channel& channel, Target& tar
     case Kind::sem:
       target.type = Target::Type::sem;
       target.times[0] = fact("operate_time");
-      target.messages = count_semaphores(snapshot, channel);
+      describe_semaphores(snapshot, channel, target);
       break;
     default:
       target.type = Target::Type::msg;

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
+#include <span>
 
 #include "collectors/base/parse.h"
 #include "collectors/leftovers/lock_file.h"
@@ -86,11 +87,21 @@ class Search {
     return found ? names_in(found) : std::vector<std::string>();
   }
 
+  /// Whether a process is one of these names. One that only waits to be collected runs nothing.
+  [[nodiscard]] bool is_one(const Process& process,
+                            std::initializer_list<std::string_view> names) const {
+    const std::span<const Thread> threads = snapshot_.threads_of(process);
+    const bool has_ended =
+        !threads.empty() && std::all_of(threads.begin(), threads.end(), [](const Thread& thread) {
+          return thread.state == 'Z' || thread.state == 'X';
+        });
+    return !has_ended && std::find(names.begin(), names.end(), process.command()) != names.end();
+  }
   /// Whether pid is a process of one of these names; nothing when it cannot be looked at.
   [[nodiscard]] std::optional<bool> runs(int32_t pid,
                                          std::initializer_list<std::string_view> names) const {
     if (const Process* process = snapshot_.process(pid)) {
-      return std::find(names.begin(), names.end(), process->command()) != names.end();
+      return is_one(*process, names);
     }
     return ::kill(pid, 0) != 0 && errno == ESRCH ? std::optional<bool>(false) : std::nullopt;
   }
@@ -103,12 +114,9 @@ class Search {
   /// Processes of one of these names whose parent has none of them.
   template <typename Each>
   void for_each_main(std::initializer_list<std::string_view> names, Each&& each) const {
-    const auto is_one = [&](const Process* process) {
-      return process != nullptr &&
-             std::find(names.begin(), names.end(), process->command()) != names.end();
-    };
     for (const Process& process : snapshot_.processes) {
-      if (is_one(&process) && !is_one(snapshot_.process(process.ppid))) {
+      const Process* parent = snapshot_.process(process.ppid);
+      if (is_one(process, names) && (parent == nullptr || !is_one(*parent, names))) {
         each(process);
       }
     }

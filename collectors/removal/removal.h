@@ -26,6 +26,7 @@ struct Target {
   int32_t creator = 0, last = 0;  ///< shm: cpid, lpid; msg: lspid, lrpid
   /// In seconds: shm atime, dtime, ctime; sem otime, 0, ctime; msg stime, rtime, ctime; posixshm,
   /// posixsem 0, 0, ctime. A queue has none here: reading its file changes them.
+  std::vector<int32_t> operators;  ///< sem: the last one of each semaphore; empty: unknown
   int64_t times[3] = {};
   /// shm, posixshm, posixsem: size; msg, mq: of all queued messages (msg_cbytes, QSIZE).
   uint64_t bytes = 0;

@@ -81,6 +81,16 @@ Refusal SemRemoval::check() {
       return skipped(fmt::format("somebody waits for its semaphore {}", i));
     }
   }
+  // The time of the last operation has whole seconds only.
+  for (size_t i = 0; i < judged_.operators.size(); i++) {
+    const int pid = ::semctl(judged_.sysv_id, static_cast<int>(i), GETPID);
+    if (pid < 0) {
+      return look_failed(errno);
+    }
+    if (pid != judged_.operators[i]) {
+      return skipped(fmt::format("process {} has operated on it", pid));
+    }
+  }
   return {};
 }
 
@@ -117,7 +127,6 @@ Outcome SemRemoval::remove() {
   if (Refusal changed = check()) {
     return *changed;
   }
-  // The time of the last operation has whole seconds only.
   if (!values_.empty()) {
     std::vector<unsigned short> now(values_.size());
     if (!get_values(judged_.sysv_id, now)) {

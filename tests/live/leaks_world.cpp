@@ -277,8 +277,7 @@ Left find_left() {
   const int sets = ::semctl(0, 0, SEM_INFO, &limits);
   for (int i = 0; i <= sets; i++) {
     if (const int id = ::semctl(i, 0, SEM_STAT, &set); id >= 0) {
-      add("sem", id,
-          ::semctl(id, 0, GETPID) != 0 || ::semctl(id, 1, GETPID) != 0 || set.sem_otime != 0);
+      add("sem", id, ::semctl(id, 0, GETPID) != 0 || ::semctl(id, 1, GETPID) != 0);
     }
   }
   msqid_ds queue{};

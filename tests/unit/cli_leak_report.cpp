@@ -120,6 +120,7 @@ TEST_CASE("what a removal of a set or queue looks for", "[leak_report]") {
   CHECK(sem.times[0] == LeftBehind::made_s + 10);
   CHECK(sem.times[2] == LeftBehind::made_s);
   CHECK(sem.messages == 2);
+  CHECK(sem.operators == Sem{}.pids);
   const Target msg = make_target(report, report.leaks.at(1));
   CHECK(msg.type == Target::Type::msg);
   CHECK(msg.sysv_id == 6);

@@ -164,8 +164,12 @@ TEST_CASE("each fact about a set counts", "[leaks]") {
   CHECK(verdict_on(Sem{.blocked = std::nullopt}) == Verdict::leaked);  // its counts tell
   CHECK(verdict_on(Sem{.increase = -1}) == Verdict::leaked);           // the kernel's list tells
   CHECK(verdict_on(Sem{.increase = -1, .blocked = std::nullopt}) == Verdict::suspect);
-  // Somebody operated on it whom no number of ours names.
-  CHECK(verdict_on(Sem{.pids = {0, 0}}) == Verdict::suspect);
+  // The end of a process that only tried leaves a time and no number.
+  CHECK(verdict_on(Sem{.pids = {0, 0}}) == Verdict::leaked);
+  LeftBehind inside;  // there a 0 may stand for a process that has no number here
+  inside.leftovers.processes_outside = true;
+  inside.add(Sem{.pids = {0, 0}});
+  CHECK(judge_one(inside).verdict == Verdict::suspect);
 }
 
 TEST_CASE("one living operator of many keeps a set", "[leaks]") {
@@ -275,7 +279,12 @@ TEST_CASE("each fact about a queue counts", "[leaks]") {
   CHECK(verdict_on(Msg{.receiver = -1}) == Verdict::suspect);
   CHECK(verdict_on(Msg{.receiver = 0, .receive_time = 0}) == Verdict::leaked);
   CHECK(verdict_on(Msg{.blocked = 1}) == Verdict::live);
-  CHECK(verdict_on(Msg{.blocked = std::nullopt}) == Verdict::suspect);
+  CHECK(verdict_on(Msg{.blocked = std::nullopt}) == Verdict::leaked);  // all threads were seen
+  LeftBehind blind;
+  blind.leftovers.unseen_processes = 1;
+  blind.ended({100});
+  blind.add(Msg{.blocked = std::nullopt});
+  CHECK(judge_one(blind).verdict == Verdict::suspect);
   LeftBehind scene;
   scene.ended({100});
   scene.process(101, "receiver", made);
