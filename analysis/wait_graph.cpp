@@ -36,14 +36,24 @@ struct Alone {
   Root root;
 };
 constexpr Alone alone[] = {
-    {"sleep", Root::timer},      {"restart", Root::timer},  // restart_syscall() resumes sleeps and
-                                                            // waits with a limit only
-    {"sigwait", Root::signal},   {"poll", Root::signal},    // of nothing at all: a way to wait for
-                                                            // signals
-    {"select", Root::signal},    {"open", Root::client},   {"read", Root::device},
-    {"write", Root::device},     {"ioctl", Root::device},  {"fsync", Root::device},
-    {"fdatasync", Root::device}, {"close", Root::device},  {"copy_file_range", Root::device},
-    {"sendfile", Root::device},  {"splice", Root::device}, {"io_getevents", Root::device},
+    {"sleep", Root::timer},
+    {"restart", Root::timer},  // restart_syscall() resumes sleeps and
+                               // waits with a limit only
+    {"sigwait", Root::signal},
+    {"poll", Root::signal},  // of nothing at all: a way to wait for
+                             // signals
+    {"select", Root::signal},
+    {"open", Root::client},
+    {"read", Root::device},
+    {"write", Root::device},
+    {"ioctl", Root::device},
+    {"fsync", Root::device},
+    {"fdatasync", Root::device},
+    {"close", Root::device},
+    {"copy_file_range", Root::device},
+    {"sendfile", Root::device},
+    {"splice", Root::device},
+    {"io_getevents", Root::device},
     {"truncate", Root::device},
 };
 
@@ -150,9 +160,10 @@ WaitGraph::Node WaitGraph::space_node(ProcessIndex index) {
   return found->second;
 }
 
-/// The processes at one side of a channel; inode: of a socket, the end that is not meant.
-WaitGraph::Node WaitGraph::side_node(ChannelIndex index, Side side, uint32_t inode) {
-  const auto [found, is_new] = side_nodes_.try_emplace({index, side, inode}, 0);
+/// The processes at one side of a channel. except: of a socket, the inode of the end that is not
+/// meant; of owners, one more than the process that is not.
+WaitGraph::Node WaitGraph::side_node(ChannelIndex index, Side side, uint32_t except) {
+  const auto [found, is_new] = side_nodes_.try_emplace({index, side, except}, 0);
   if (!is_new) {
     return found->second;
   }
@@ -168,22 +179,24 @@ WaitGraph::Node WaitGraph::side_node(ChannelIndex index, Side side, uint32_t ino
       case Side::listeners:
         return endpoint.role == Role::listener || endpoint.role == Role::reader;
       case Side::owners:
-        return endpoint.role == Role::owner;
+        return endpoint.role == Role::owner && endpoint.process + 1 != except;
       case Side::masters:
         return endpoint.role == Role::master;
       case Side::slaves:
         return endpoint.role == Role::slave;
       case Side::others:
-        return endpoint.inode != inode;
+        return endpoint.inode != except;
       case Side::all:
         return endpoint.role != Role::waiter;
     }
     return false;
   };
+  bool any = false;
   for (const Endpoint& endpoint : snapshot_.endpoints_of(channel)) {
     if (!is_meant(endpoint)) {
       continue;
     }
+    any = true;
     if (endpoint.thread != no_index) {
       graph_.add_releaser(node, endpoint.thread);
     } else if (endpoint.process != no_index) {
@@ -191,6 +204,9 @@ WaitGraph::Node WaitGraph::side_node(ChannelIndex index, Side side, uint32_t ino
     } else {
       live(node, Root::unreadable);
     }
+  }
+  if (!any) {  // it was not seen, or has just gone and with it the wait
+    live(node, Root::unreadable);
   }
   if (side == Side::readers || side == Side::writers) {
     // An open end that nobody who was seen has: in flight, or with a process that is hidden.
@@ -324,16 +340,16 @@ void WaitGraph::add_channel(Node node, ChannelIndex index, const View& view) {
       add_futex(node, index, view);
       return;
     case Kind::posixsem:
-      graph_.add_releaser(node, side_node(index, Side::all, 0));
+      graph_.add_releaser(node, side_node(index, Side::all));
+      return;
+    case Kind::fcntl:  // another range may be its own, which it does not wait for
+      graph_.add_releaser(node, side_node(index, Side::owners, view.process + 1));
       return;
     case Kind::flock:
-    case Kind::fcntl:
     case Kind::ofd:
-    case Kind::lease: {
-      const Node owners = side_node(index, Side::owners, 0);
-      graph_.add_releaser(node, owners);
+    case Kind::lease:
+      graph_.add_releaser(node, side_node(index, Side::owners));
       return;
-    }
     case Kind::pidfd: {
       const auto target = number(snapshot_.attribute(channel, "target"));
       const Process* process = target ? snapshot_.process(static_cast<int>(*target)) : nullptr;
@@ -405,7 +421,7 @@ void WaitGraph::add_pipe(Node node, ChannelIndex index, const View& view) {
     if (!wanted) {
       continue;
     }
-    graph_.add_releaser(node, side_node(index, side, 0));
+    graph_.add_releaser(node, side_node(index, side));
     for (const Endpoint& endpoint : snapshot_.endpoints_of(snapshot_.channels[index])) {
       const bool there =
           side == Side::writers
@@ -433,7 +449,7 @@ void WaitGraph::add_socket(Node node, ChannelIndex index, const View& view) {
     }
   }
   if (own == nullptr) {  // it connects, or sends to an address
-    graph_.add_releaser(node, side_node(index, Side::listeners, 0));
+    graph_.add_releaser(node, side_node(index, Side::listeners));
     return;
   }
   if (own->role == Role::listener || view.operation == "accept") {
@@ -468,7 +484,7 @@ void WaitGraph::add_futex(Node node, ChannelIndex index, const View& view) {
     return;  // nobody
   }
   if (text(index, "ownership") == "holder") {
-    graph_.add_releaser(node, side_node(index, Side::owners, 0));
+    graph_.add_releaser(node, side_node(index, Side::owners));
     return;
   }
   // No owner by design, or one that keeps no trace in the word: whoever can reach the memory.
@@ -504,7 +520,7 @@ void WaitGraph::add_shared(Node node, ChannelIndex index, const View& view) {
   for (const Endpoint& endpoint : snapshot_.endpoints_of(snapshot_.channels[index])) {
     others = others || endpoint.process != view.process;
   }
-  graph_.add_releaser(node, side_node(index, Side::all, 0));
+  graph_.add_releaser(node, side_node(index, Side::all));
   if (!others && snapshot_.processes[view.process].thread_count <= 1) {
     live(node, facts_.catches.contains(view.process) ? Root::signal : Root::device);
   }
@@ -520,9 +536,9 @@ void WaitGraph::add_terminal(Node node, ChannelIndex index, const View& view) {
     }
   }
   if (role == Role::master) {
-    graph_.add_releaser(node, side_node(index, Side::slaves, 0));
+    graph_.add_releaser(node, side_node(index, Side::slaves));
   } else if (view.operation == "write" && masters) {
-    graph_.add_releaser(node, side_node(index, Side::masters, 0));
+    graph_.add_releaser(node, side_node(index, Side::masters));
   } else {
     live(node, Root::terminal);
   }

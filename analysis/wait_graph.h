@@ -95,7 +95,7 @@ class WaitGraph {
   Node process_node(ProcessIndex process);
   Node children_node(ProcessIndex parent, bool same_memory);
   Node space_node(ProcessIndex process);
-  Node side_node(ChannelIndex channel, Side side, uint32_t inode);
+  Node side_node(ChannelIndex channel, Side side, uint32_t except = 0);
   Node epoll_node(ChannelIndex epoll, ProcessIndex process);
 
   void live(Node node, Root root);

@@ -88,6 +88,9 @@ bool is_bound(const System& system, uint32_t index, uint32_t set) {
     return false;
   }
   const uint32_t others = reads ? pipe.writers : pipe.readers;
+  if (others == 0) {  // the end of the file, or a broken pipe: it has just been released
+    return false;
+  }
   for (uint32_t i = 0; i < system.threads.size(); i++) {
     if ((others >> system.threads[i].process & 1) != 0 && (set >> i & 1) == 0) {
       return false;
