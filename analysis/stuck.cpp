@@ -63,7 +63,6 @@ class Search {
   [[nodiscard]] bool brings_no_input(const Wait& wait) const;
   [[nodiscard]] bool only_holds(const Endpoint& holder, const Thread& reader) const;
   void tell_deadlock(const WaitGraph::Deadlock& deadlock);
-  void tell_own_pipe(const WaitGraph::Deadlock& deadlock);
   void tell_missed_end(ThreadIndex reader, const Channel& pipe);
   void tell_full(ChannelIndex channel, const std::vector<uint32_t>& waits);
   void tell_stuck(const WaitGraph::Chain& chain, const std::vector<ThreadIndex>& waiters);
@@ -194,32 +193,6 @@ bool Search::keeps_own_pipe_open(const WaitGraph::Deadlock& deadlock) const {
          std::string_view(wait.operation) == "read";
 }
 
-void Search::tell_own_pipe(const WaitGraph::Deadlock& deadlock) {
-  Finding finding;
-  finding.rule = "missed-eof";
-  finding.severity = Severity::critical;
-  const WaitGraph::Step& step = deadlock.cycle.front();
-  const Wait& wait = snapshot_.waits[step.wait];
-  const Thread& thread = snapshot_.threads[step.thread];
-  const Channel& pipe = *channel_of(wait);
-  for (const ThreadIndex each : deadlock.threads) {
-    add_thread(finding, each);
-  }
-  add_channel(finding, wait);
-  finding.summary =
-      fmt::format("{} reads {} and never gets its end: only its own process has the write end open",
-                  thread_label(snapshot_, step.thread), pipe.id);
-  finding.evidence.push_back(
-      {"reader", fmt::format("{} has waited for {}", thread_label(snapshot_, step.thread),
-                             since_text(thread))});
-  finding.evidence.push_back(
-      {"holder",
-       fmt::format("{} has the write end at {}", process_label(snapshot_.processes[thread.process]),
-                   descriptors(pipe, thread.process))});
-  finding.advice = "close the write end in the reader, before it reads";
-  found_.push_back(std::move(finding));
-}
-
 void Search::tell_deadlock(const WaitGraph::Deadlock& deadlock) {
   Finding finding;
   finding.rule = "deadlock";
@@ -288,20 +261,27 @@ void Search::tell_deadlock(const WaitGraph::Deadlock& deadlock) {
     finding.evidence.push_back(
         {"ownerless", "nothing in it has an owner by design; nobody else can reach that memory"});
   }
-  finding.advice = ownerless
-                       ? "whoever was to wake them has ended or waits too; see 'ipcscope why " +
-                             std::to_string(finding.pids.front()) + " --stacks'"
-                       : "end one of them; then take what they hold in one order everywhere";
+  if (keeps_own_pipe_open(deadlock)) {
+    const Wait& wait = snapshot_.waits[cycle.front().wait];
+    const ProcessIndex process = snapshot_.threads[wait.thread].process;
+    finding.evidence.push_back(
+        {"missed-eof", fmt::format("only {} itself has the write end open, at {}",
+                                   process_label(snapshot_.processes[process]),
+                                   descriptors(*channel_of(wait), process))});
+    finding.advice = "close the write end in the reader, before it reads";
+  } else if (ownerless) {
+    finding.advice =
+        fmt::format("whoever was to wake them has ended or waits too: 'ipcscope why {} --stacks'",
+                    finding.pids.front());
+  } else {
+    finding.advice = "end one of them; then take what they hold in one order everywhere";
+  }
   found_.push_back(std::move(finding));
 }
 
 void Search::find_deadlocks() {
   for (const WaitGraph::Deadlock& deadlock : graph_.deadlocks()) {
-    if (keeps_own_pipe_open(deadlock)) {
-      tell_own_pipe(deadlock);
-    } else {
-      tell_deadlock(deadlock);
-    }
+    tell_deadlock(deadlock);
   }
 }
 

@@ -366,8 +366,13 @@ void WaitGraph::add_channel(Node node, ChannelIndex index, const View& view) {
       return;
     case Kind::flock:
     case Kind::ofd:
-    case Kind::lease:
       graph_.add_releaser(node, side_node(index, Side::owners));
+      return;
+    case Kind::lease:
+      // The kernel breaks it after /proc/sys/fs/lease-break-time (Linux fs/locks.c,
+      // __break_lease()).
+      graph_.add_releaser(node, side_node(index, Side::owners));
+      live(node, Root::timer);
       return;
     case Kind::pidfd: {
       const auto target = number(snapshot_.attribute(channel, "target"));
@@ -561,7 +566,8 @@ void WaitGraph::add_terminal(Node node, ChannelIndex index, const View& view) {
   }
   if (role == Role::master) {
     graph_.add_releaser(node, side_node(index, Side::slaves));
-  } else if (view.operation == "write" && masters) {
+  } else if (view.operation == "write" && masters &&
+             !is_true(snapshot_.attribute(snapshot_.channels[index], "stopped"))) {
     graph_.add_releaser(node, side_node(index, Side::masters));
   } else {
     live(node, Root::terminal);
@@ -626,7 +632,11 @@ WaitGraph::Chain WaitGraph::chain(ThreadIndex thread) const {
 std::vector<WaitGraph::Deadlock> WaitGraph::deadlocks() const {
   const size_t threads = thread_roots_.size();
   std::vector<Deadlock> found;
-  for (const std::vector<Node>& knot : graph_.knots()) {
+  for (uint32_t index = 0; index < graph_.knots().size(); index++) {
+    if (!graph_.is_final(index)) {  // its threads only wait behind others
+      continue;
+    }
+    const std::vector<Node>& knot = graph_.knots()[index];
     Deadlock deadlock;
     for (const Node node : knot) {
       if (node < threads) {
