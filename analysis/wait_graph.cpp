@@ -588,11 +588,13 @@ Root WaitGraph::end_of(Node node) const {
   return found == set_roots_.end() ? Root::none : found->second;
 }
 
-/// A lock whose holder cannot be told: whoever moves among those that can reach it need not be it.
+/// A lock whose holder cannot be told: of several who can reach it, the one that moves need not be
+/// the holder.
 bool WaitGraph::hides_owner(uint32_t wait) const {
   const ChannelIndex channel = snapshot_.waits[wait].channel;
   return channel != no_index && snapshot_.channels[channel].kind == Kind::futex &&
-         snapshot_.waits[wait].target == 0 && text(channel, "ownership") == "unknown";
+         snapshot_.waits[wait].target == 0 && text(channel, "ownership") == "unknown" &&
+         releasers(wait, 2).size() > 1;
 }
 
 WaitGraph::Chain WaitGraph::chain(ThreadIndex thread) const {

@@ -320,9 +320,8 @@ void write_why_findings(Output& out, const Terminal& terminal, const WhyReport& 
   std::string limit;
   append_duration(limit, longer_than_ns / 1'000'000);
   if (!report.groups.empty()) {
-    out.write(styled(fmt::format("waits longer than {} for somebody who is at work:", limit),
-                     Style::heading, terminal.color));
-    out.put('\n');
+    write_wrapped(out, terminal, "", 2,
+                  fmt::format("waits longer than {} for somebody who is at work:", limit));
     write_why_groups(out, terminal, report);
     out.put('\n');
   }
