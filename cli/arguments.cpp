@@ -193,7 +193,7 @@ void add_why_options(CLI::App& app, Options& options) {
   named(app.add_option("--longer-than", options.longer_than,
                        "waits that last shorter are no finding, unless they never end (10)"),
         "SECONDS");
-  app.add_flag("--twice", "confirm findings by a second look, which is usual");
+  app.add_flag("--twice", options.twice, "confirm findings by a second look, which is usual");
   app.add_flag("--once,--no-twice", options.once, "take findings from one look");
   named(app.add_option("--watch", options.watch, "look again and again, and tell what is new"),
         "SECONDS");
