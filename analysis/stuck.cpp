@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <unordered_set>
 
 #include "analysis/wait_words.h"
 
@@ -69,6 +70,7 @@ class Search {
   void add_thread(Finding& finding, ThreadIndex thread);
   void add_process(Finding& finding, ProcessIndex process);
   void add_channel(Finding& finding, const Wait& wait);
+  void add_behind(Finding& finding, const std::vector<ThreadIndex>& waiters) const;
   void add_switches(Finding& finding) const;
   std::string descriptors(const Channel& channel, ProcessIndex process) const;
   std::string lineage(const Process& process) const;
@@ -95,6 +97,25 @@ void Search::add_process(Finding& finding, ProcessIndex process) {
 void Search::add_channel(Finding& finding, const Wait& wait) {
   if (const Channel* channel = channel_of(wait)) {
     add_once(finding.channels, std::string(channel->id));
+  }
+}
+
+/// Everybody who could release these, in any number of steps: if one of them moves, so may they.
+void Search::add_behind(Finding& finding, const std::vector<ThreadIndex>& waiters) const {
+  constexpr size_t most = 4096;
+  std::vector<ThreadIndex> open = waiters;
+  std::unordered_set<ThreadIndex> seen(waiters.begin(), waiters.end());
+  while (!open.empty() && seen.size() < most) {
+    const Thread& thread = snapshot_.threads[open.back()];
+    open.pop_back();
+    for (uint32_t i = thread.first_wait; i < thread.first_wait + thread.wait_count; i++) {
+      for (const ThreadIndex each : graph_.releasers(i, most)) {
+        if (seen.insert(each).second) {
+          open.push_back(each);
+          finding.behind.push_back(snapshot_.threads[each].tid);
+        }
+      }
+    }
   }
 }
 
@@ -391,6 +412,9 @@ void Search::tell_missed_end(ThreadIndex index, const Channel& pipe) {
   std::string list;
   for (const ProcessIndex holder : holders) {
     const Process& process = snapshot_.processes[holder];
+    for (const Thread& thread : snapshot_.threads_of(process)) {
+      finding.behind.push_back(thread.tid);
+    }
     list += list.empty() ? "" : ", ";
     list += process_label(process);
     add_process(finding, holder);
@@ -535,6 +559,7 @@ void Search::tell_stuck(const WaitGraph::Chain& chain, const std::vector<ThreadI
     }
   }
   add_process(finding, snapshot_.threads[root].process);
+  add_behind(finding, waiters);
   std::string why;
   if (chain.root == Root::deadlock) {
     why = fmt::format("behind the deadlock of {}",

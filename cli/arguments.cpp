@@ -96,7 +96,7 @@ std::string one_line(const CLI::ParseError& error) {
 std::string contradiction(const CLI::App& app) {
   static constexpr const char* pairs[][2] = {
       {"--json", "--raw"}, {"--json", "--tree"}, {"--json", "--output"}, {"--raw", "--tree"},
-      {"--json", "--dot"}, {"--watch", "--dot"}, {"--once", "--twice"}};
+      {"--json", "--dot"}, {"--watch", "--dot"}, {"--stacks", "--dot"},  {"--once", "--twice"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
