@@ -354,19 +354,21 @@ void write_why_findings(Output& out, const Terminal& terminal, const WhyReport& 
     out.write("nothing stuck\n");
     return;
   }
+  // The sources count different things, some of them the same; the first one's reason is the
+  // others'.
   uint64_t unreadable = counts.unreadable;
   std::string why;
   for (const Coverage& each : report.snapshot.coverage) {
     if (each.state != Coverage::State::full) {
-      unreadable += each.unreadable;
-      fmt::format_to(std::back_inserter(why), "{}{}{}{}", why.empty() ? " (" : "; ",
-                     each.reason.empty() ? each.source : each.reason, each.hint.empty() ? "" : ": ",
-                     each.hint);
+      unreadable = std::max(unreadable, each.unreadable);
+      if (why.empty()) {
+        why = fmt::format(" ({}{}{})", each.reason.empty() ? each.source : each.reason,
+                          each.hint.empty() ? "" : ": ", each.hint);
+      }
     }
   }
-  why += why.empty() ? "" : ")";
   write_wrapped(out, terminal, "", 2,
-                fmt::format("nothing stuck was found; {} could not be read{}", unreadable,
+                fmt::format("nothing stuck was found; {} could not be read{}", grouped(unreadable),
                             escaped(why, terminal.escape())));
 }
 

@@ -73,7 +73,7 @@ def run(title, commands, rounds):
 
 
 def one_process(threads, limit, goals):
-    with Fixture("crowd", "processes=2", f"threads={threads}", "descriptors=100") as truth:
+    with Fixture("crowd", "processes=1", f"threads={threads}", "descriptors=0") as truth:
         pid = max(truth["pids"], key=lambda each: len(os.listdir(f"/proc/{each}/task")))
         count = len(os.listdir(f"/proc/{pid}/task"))
         commands = {

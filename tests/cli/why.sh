@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Who waits for whom, on two processes of our own that wait for each other's file lock.
+# The dollars in quotes are jq's.
+# shellcheck disable=SC2016
 # shellcheck source=/dev/null disable=SC2153,SC2154
 . "$(dirname "$0")/harness.sh"
 
