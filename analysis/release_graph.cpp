@@ -26,7 +26,8 @@ void ReleaseGraph::sort_edges() {
   }
 }
 
-/// Breadth first from all that is live by itself to those that it can release.
+/// Breadth first from all that is live by itself to those that it can release; then the same from
+/// what is stalled.
 void ReleaseGraph::spread() {
   std::vector<uint32_t> first(size() + 1, 0);
   for (const auto& [waiter, releaser] : edges_) {
@@ -47,16 +48,31 @@ void ReleaseGraph::spread() {
       queue.push_back(node);
     }
   }
-  for (size_t head = 0; head < queue.size(); head++) {
-    const Node releaser = queue[head];
-    for (uint32_t i = first[releaser]; i < first[releaser + 1]; i++) {
-      if (const Node waiter = waiters[i]; !is_live(waiter)) {
-        depth_[waiter] = depth_[releaser] + 1;
-        next_[waiter] = releaser;
-        queue.push_back(waiter);
+  const auto reach = [&] {
+    for (size_t head = 0; head < queue.size(); head++) {
+      const Node releaser = queue[head];
+      for (uint32_t i = first[releaser]; i < first[releaser + 1]; i++) {
+        if (const Node waiter = waiters[i]; !is_live(waiter)) {
+          depth_[waiter] = depth_[releaser] + 1;
+          next_[waiter] = releaser;
+          queue.push_back(waiter);
+        }
       }
     }
+  };
+  reach();
+  moving_.assign(size(), false);
+  for (const Node node : queue) {
+    moving_[node] = true;
   }
+  queue.clear();
+  for (const Node node : stalled_) {
+    if (!is_live(node)) {
+      depth_[node] = 0;
+      queue.push_back(node);
+    }
+  }
+  reach();
 }
 
 /// Tarjan's algorithm on what is not live, with a stack of our own: chains can be as long as there

@@ -23,6 +23,8 @@ class ReleaseGraph {
   /// live: it moves by itself, or something outside moves it.
   Node add(bool live = false);
   void set_live(Node node) { depth_[node] = 0; }
+  /// Live, but only by what does not go on before somebody acts: what moves is looked for first.
+  void set_stalled(Node node) { stalled_.push_back(node); }
   /// releaser, or any of its releasers, can release waiter.
   void add_releaser(Node waiter, Node releaser) { edges_.emplace_back(waiter, releaser); }
   [[nodiscard]] size_t size() const { return depth_.size(); }
@@ -30,6 +32,8 @@ class ReleaseGraph {
   void solve();
 
   [[nodiscard]] bool is_live(Node node) const { return depth_[node] != unreached; }
+  /// Live by something that is not stalled.
+  [[nodiscard]] bool is_moving(Node node) const { return moving_[node]; }
   /// Releasers on the way to the nearest node that is live by itself; 0 for such a one.
   [[nodiscard]] uint32_t depth(Node node) const { return depth_[node]; }
   /// The releaser that is next on that way, else any that is not live; none when there is none.
@@ -55,6 +59,8 @@ class ReleaseGraph {
   std::vector<Node> releasers_;
   std::vector<uint32_t> depth_;
   std::vector<Node> next_;
+  std::vector<Node> stalled_;
+  std::vector<bool> moving_;
   std::vector<uint32_t> knot_;
   std::vector<std::vector<Node>> knots_;
 };

@@ -84,6 +84,17 @@ WaitGraph::WaitGraph(const Snapshot& snapshot, WaitFacts facts)
 }
 
 void WaitGraph::live(Node node, Root root) {
+  set_root(node, root);
+  graph_.set_live(node);
+}
+
+/// It goes on only when somebody acts, or the device does.
+void WaitGraph::stalled(Node node, Root root) {
+  set_root(node, root);
+  graph_.set_stalled(node);
+}
+
+void WaitGraph::set_root(Node node, Root root) {
   const size_t threads = thread_roots_.size();
   if (node < threads) {
     thread_roots_[node] = root;
@@ -92,7 +103,6 @@ void WaitGraph::live(Node node, Root root) {
   } else {
     set_roots_.emplace(node, root);
   }
-  graph_.set_live(node);
 }
 
 std::string_view WaitGraph::text(ChannelIndex channel, std::string_view key) const {
@@ -257,13 +267,17 @@ void WaitGraph::add_thread(ThreadIndex index) {
     return;
   }
   if (thread.state == 'T' || thread.state == 't' || facts_.frozen.contains(thread.process)) {
-    live(index, Root::stopped);
+    stalled(index, Root::stopped);
   } else if (thread.state != 'S' && thread.state != 'D') {
     live(index, Root::running);
   } else if (is_kernel_thread(snapshot_.processes[thread.process])) {
     live(index, Root::running);
   } else if (thread.wait_count == 0) {
-    live(index, thread.syscall == -2 ? Root::unreadable : Root::device);
+    if (thread.state == 'D') {
+      stalled(index, Root::device);
+    } else {
+      live(index, thread.syscall == -2 ? Root::unreadable : Root::device);
+    }
   } else {
     for (uint32_t i = 0; i < thread.wait_count; i++) {
       const uint32_t wait = thread.first_wait + i;
@@ -295,13 +309,18 @@ void WaitGraph::add_wait(uint32_t index) {
     add_target(node, wait);
     return;
   }
+  const bool uninterruptible = snapshot_.threads[wait.thread].state == 'D';
   for (const Alone& each : alone) {
-    if (each.operation == operation) {
+    if (each.operation == operation && (each.root != Root::device || !uninterruptible)) {
       live(node, each.root);
       return;
     }
   }
-  live(node, snapshot_.threads[wait.thread].state == 'D' ? Root::device : Root::unreadable);
+  if (uninterruptible) {
+    stalled(node, Root::device);
+  } else {
+    live(node, Root::unreadable);
+  }
 }
 
 /// A child, a thread, or any child.
@@ -487,7 +506,12 @@ void WaitGraph::add_futex(Node node, ChannelIndex index, const View& view) {
     graph_.add_releaser(node, side_node(index, Side::owners));
     return;
   }
-  // No owner by design, or one that keeps no trace in the word: whoever can reach the memory.
+  // No owner by design, or one that keeps no trace in the word: whoever can reach the memory. A
+  // runtime that parks its threads on such words wakes them from handlers too (Go does).
+  if (text(index, "primitive") == "unknown" && facts_.catches.contains(view.process)) {
+    live(node, Root::unknown_owner);
+    return;
+  }
   if (text(index, "scope") != "shared") {
     graph_.add_releaser(node, space_node(view.process));
     return;
@@ -558,6 +582,13 @@ Root WaitGraph::end_of(Node node) const {
   return found == set_roots_.end() ? Root::none : found->second;
 }
 
+/// A lock whose holder cannot be told: whoever moves among those that can reach it need not be it.
+bool WaitGraph::hides_owner(uint32_t wait) const {
+  const ChannelIndex channel = snapshot_.waits[wait].channel;
+  return channel != no_index && snapshot_.channels[channel].kind == Kind::futex &&
+         snapshot_.waits[wait].target == 0 && text(channel, "ownership") == "unknown";
+}
+
 WaitGraph::Chain WaitGraph::chain(ThreadIndex thread) const {
   const size_t threads = thread_roots_.size();
   Chain chain;
@@ -573,7 +604,12 @@ WaitGraph::Chain WaitGraph::chain(ThreadIndex thread) const {
       }
       chain.steps.push_back({node, no_index});
     } else if (node < threads + wait_roots_.size()) {
-      chain.steps.back().wait = static_cast<uint32_t>(node - threads);
+      const auto wait = static_cast<uint32_t>(node - threads);
+      chain.steps.back().wait = wait;
+      if (wait_roots_[wait] == Root::none && graph_.is_live(node) && hides_owner(wait)) {
+        chain.root = Root::unknown_owner;
+        return chain;
+      }
     }
     chain.root = end_of(node);
     if (chain.root != Root::none) {

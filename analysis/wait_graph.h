@@ -67,6 +67,8 @@ class WaitGraph {
   [[nodiscard]] Root wait_root(uint32_t wait) const { return wait_roots_[wait]; }
   /// Whether anything could release it, in any number of steps.
   [[nodiscard]] bool is_live(ThreadIndex thread) const { return graph_.is_live(thread); }
+  /// Whether anything could that is neither stopped nor stuck in the kernel.
+  [[nodiscard]] bool is_moving(ThreadIndex thread) const { return graph_.is_moving(thread); }
 
   /// Threads that can only be released from within their set.
   struct Deadlock {
@@ -99,6 +101,8 @@ class WaitGraph {
   Node epoll_node(ChannelIndex epoll, ProcessIndex process);
 
   void live(Node node, Root root);
+  void stalled(Node node, Root root);
+  void set_root(Node node, Root root);
   void add_thread(ThreadIndex thread);
   void add_wait(uint32_t wait);
   void add_target(Node node, const Wait& wait);
@@ -110,6 +114,7 @@ class WaitGraph {
   void add_terminal(Node node, ChannelIndex channel, const View& view);
   [[nodiscard]] std::string_view text(ChannelIndex channel, std::string_view key) const;
   [[nodiscard]] Root end_of(Node node) const;
+  [[nodiscard]] bool hides_owner(uint32_t wait) const;
 
   const Snapshot& snapshot_;
   WaitFacts facts_;

@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <map>
 
@@ -26,9 +27,11 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope ls -p 812 pipe unix      pipes and UNIX sockets of process 812
   ipcscope show pipe:4455           one channel in full
   ipcscope show 812                 one process in full
+  ipcscope why                      what is stuck, and behind what
+  ipcscope why 812                  who process 812 waits for, to the root
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 
-Exit status: 0 complete answer; 1 doctor: something does not work; 2 wrong usage or no such
+Exit status: 0 complete answer; 1 why: something is stuck; doctor: something does not work; 2 wrong usage or no such
 target; 3 nothing could be collected; 4 partial coverage, where --strict was given.
 'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
 )";
@@ -91,8 +94,9 @@ std::string one_line(const CLI::ParseError& error) {
 /// Pairs of options of which only one makes sense. CLI11 could tell, but would also print each pair
 /// twice into the help.
 std::string contradiction(const CLI::App& app) {
-  static constexpr const char* pairs[][2] = {
-      {"--json", "--raw"}, {"--json", "--tree"}, {"--json", "--output"}, {"--raw", "--tree"}};
+  static constexpr const char* pairs[][2] = {{"--json", "--raw"},    {"--json", "--tree"},
+                                             {"--json", "--output"}, {"--raw", "--tree"},
+                                             {"--json", "--dot"},    {"--watch", "--dot"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
@@ -183,6 +187,25 @@ void add_show_options(CLI::App& app, Options& options) {
   add_source(app, options);
 }
 
+void add_why_options(CLI::App& app, Options& options) {
+  app.add_option("PID|TID", options.words, "processes or threads; none: everything that is stuck")
+      ->type_name("");
+  named(app.add_option("--longer-than", options.longer_than,
+                       "waits that last shorter are no finding, unless they never end (10)"),
+        "SECONDS");
+  app.add_flag("--once,--no-twice", options.once, "do not confirm findings by a second look");
+  named(app.add_option("--watch", options.watch, "look again and again, and tell what is new"),
+        "SECONDS");
+  constexpr const char* output = "Output";
+  app.add_flag("--stacks", options.stacks, "print the functions that each thread is in")
+      ->group(output);
+  app.add_flag("--dot", options.dot, "print the graph for graphviz")->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
 void add_doctor_options(CLI::App& app, Options& options) { add_common(app, options); }
 
 Result<Invocation> parse_arguments(int argc, const char* const* argv) {
@@ -245,6 +268,31 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv) {
     return misuse(text, invocation.command);
   }
   return invocation;
+}
+
+Result<uint64_t> parse_duration(const std::string& text) {
+  struct Unit {
+    std::string_view name;
+    double seconds;
+  };
+  static constexpr Unit units[] = {{"ms", 1e-3}, {"s", 1},     {"min", 60}, {"m", 60},
+                                   {"h", 3600},  {"d", 86400}, {"", 1}};
+  constexpr double most = 1e9;  // seconds
+  for (const Unit& unit : units) {
+    if (text.ends_with(unit.name)) {
+      const std::string_view front =
+          std::string_view(text).substr(0, text.size() - unit.name.size());
+      double value = 0;
+      const auto [end, error] = std::from_chars(front.data(), front.data() + front.size(), value,
+                                                std::chars_format::fixed);
+      const bool is_number = error == std::errc{} && end == front.data() + front.size();
+      if (is_number && value >= 0 && value * unit.seconds <= most) {
+        return static_cast<uint64_t>(value * unit.seconds * 1e9);
+      }
+      break;
+    }
+  }
+  return failure(fmt::format("'{}' is not a duration", escaped(text, {})));
 }
 
 Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists) {

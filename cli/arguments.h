@@ -23,9 +23,13 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv);
 /// The options of the commands, all in one file because CLI11 takes seconds to compile.
 void add_ls_options(CLI::App& app, Options& options);
 void add_show_options(CLI::App& app, Options& options);
+void add_why_options(CLI::App& app, Options& options);
 void add_doctor_options(CLI::App& app, Options& options);
 
 /// The numbers of "-p 1 -p 2,3".
 Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists);
+
+/// "10", "0.5", "500ms", "2m", "1h" as nanoseconds; a number alone is seconds.
+Result<uint64_t> parse_duration(const std::string& text);
 
 }  // namespace ipcscope

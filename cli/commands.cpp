@@ -9,6 +9,7 @@
 #include "cli/commands/doctor.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
+#include "cli/commands/why.h"
 
 namespace ipcscope {
 
@@ -18,6 +19,8 @@ std::span<const Command> command_table() {
        add_ls_options, run_ls},
       {"show", "See", "show one channel or one process in full", show_notes, add_show_options,
        run_show},
+      {"why", "See", "say who waits for whom, to the root, and what is stuck", why_notes,
+       add_why_options, run_why},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
        add_doctor_options, run_doctor},
   };

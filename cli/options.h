@@ -26,6 +26,11 @@ struct Options {
   bool raw = false;
   bool tree = false;
   bool strict = false;
+  std::string longer_than;  ///< a duration
+  std::string watch;        ///< a duration; empty: once
+  bool once = false;        ///< no second look
+  bool dot = false;
+  bool stacks = false;
   SourceChoice source = SourceChoice::automatic;
   ColorChoice color = ColorChoice::automatic;
 };
