@@ -360,13 +360,18 @@ void WaitGraph::add_channel(Node node, ChannelIndex index, const View& view) {
       return;
     case Kind::posixsem:
       graph_.add_releaser(node, side_node(index, Side::all));
+      if (facts_.catches.contains(view.process)) {
+        live(node, Root::signal);  // a handler may post it (signal-safety(7))
+      }
+      return;
+    case Kind::lease:  // the kernel takes it away after /proc/sys/fs/lease-break-time seconds
+      live(node, Root::timer);
       return;
     case Kind::fcntl:  // another range may be its own, which it does not wait for
       graph_.add_releaser(node, side_node(index, Side::owners, view.process + 1));
       return;
     case Kind::flock:
     case Kind::ofd:
-    case Kind::lease:
       graph_.add_releaser(node, side_node(index, Side::owners));
       return;
     case Kind::pidfd: {
@@ -506,6 +511,10 @@ void WaitGraph::add_futex(Node node, ChannelIndex index, const View& view) {
     graph_.add_releaser(node, side_node(index, Side::owners));
     return;
   }
+  if (text(index, "primitive") == "semaphore" && facts_.catches.contains(view.process)) {
+    live(node, Root::signal);  // a handler may post it (signal-safety(7))
+    return;
+  }
   // No owner by design, or one that keeps no trace in the word: whoever can reach the memory. A
   // runtime that parks its threads on such words wakes them from handlers too (Go does).
   if (text(index, "primitive") == "unknown" && facts_.catches.contains(view.process)) {
@@ -561,7 +570,8 @@ void WaitGraph::add_terminal(Node node, ChannelIndex index, const View& view) {
   }
   if (role == Role::master) {
     graph_.add_releaser(node, side_node(index, Side::slaves));
-  } else if (view.operation == "write" && masters) {
+  } else if (view.operation == "write" && masters &&
+             !is_true(snapshot_.attribute(snapshot_.channels[index], "stopped"))) {
     graph_.add_releaser(node, side_node(index, Side::masters));
   } else {
     live(node, Root::terminal);
