@@ -48,8 +48,9 @@ bool Freezer::is_frozen(int pid) {
     }
     const std::string_view controllers = line.substr(first + 1, second - first - 1);
     const std::string path(line.substr(second + 1));
-    if (controllers.empty() && is_group_frozen(path, "cgroup.events", "frozen 1")) {
-      return true;
+    if (controllers.empty() && (is_group_frozen(path, "cgroup.events", "frozen 1") ||
+                                is_group_frozen("/unified" + path, "cgroup.events", "frozen 1"))) {
+      return true;  // beside v1, systemd mounts v2 at /sys/fs/cgroup/unified
     }
     if (controllers == "freezer" && is_group_frozen("/freezer" + path, "freezer.state", "FROZEN")) {
       return true;
