@@ -534,9 +534,10 @@ void Search::find_full_channels() {
       default:
         continue;
     }
-    // Slow people and slow networks are no mistakes; what cannot be seen is not judged.
+    // Slow people, slow networks and long work are no mistakes; what cannot be seen is not judged.
     const Root root = graph_.chain(wait.thread).root;
-    if (root != Root::terminal && root != Root::remote && root != Root::unreadable) {
+    if (root != Root::terminal && root != Root::remote && root != Root::running &&
+        root != Root::unreadable) {
       full[wait.channel].push_back(i);
     }
   }

@@ -361,18 +361,15 @@ void WaitGraph::add_channel(Node node, ChannelIndex index, const View& view) {
     case Kind::posixsem:
       graph_.add_releaser(node, side_node(index, Side::all));
       return;
+    case Kind::lease:  // the kernel takes it away after /proc/sys/fs/lease-break-time seconds
+      live(node, Root::timer);
+      return;
     case Kind::fcntl:  // another range may be its own, which it does not wait for
       graph_.add_releaser(node, side_node(index, Side::owners, view.process + 1));
       return;
     case Kind::flock:
     case Kind::ofd:
       graph_.add_releaser(node, side_node(index, Side::owners));
-      return;
-    case Kind::lease:
-      // The kernel breaks it after /proc/sys/fs/lease-break-time (Linux fs/locks.c,
-      // __break_lease()).
-      graph_.add_releaser(node, side_node(index, Side::owners));
-      live(node, Root::timer);
       return;
     case Kind::pidfd: {
       const auto target = number(snapshot_.attribute(channel, "target"));
@@ -588,13 +585,11 @@ Root WaitGraph::end_of(Node node) const {
   return found == set_roots_.end() ? Root::none : found->second;
 }
 
-/// A lock whose holder cannot be told: of several who can reach it, the one that moves need not be
-/// the holder.
+/// A lock whose holder cannot be told: who moves among those that can reach it need not be it.
 bool WaitGraph::hides_owner(uint32_t wait) const {
   const ChannelIndex channel = snapshot_.waits[wait].channel;
   return channel != no_index && snapshot_.channels[channel].kind == Kind::futex &&
-         snapshot_.waits[wait].target == 0 && text(channel, "ownership") == "unknown" &&
-         releasers(wait, 2).size() > 1;
+         snapshot_.waits[wait].target == 0 && text(channel, "ownership") == "unknown";
 }
 
 WaitGraph::Chain WaitGraph::chain(ThreadIndex thread) const {

@@ -121,7 +121,7 @@ class Host {
   WaitGraph::Chain chain(int number, const WaitFacts& facts = {}) {
     const WaitGraph graph(done_, facts);
     const auto thread = static_cast<ThreadIndex>(done_.thread(number) - done_.threads.data());
-    const WaitGraph::Chain found = graph.chain(thread);
+    WaitGraph::Chain found = graph.chain(thread);
     const bool dead = found.root == Root::deadlock || found.root == Root::nobody;
     CHECK(graph.is_live(thread) != dead);
     return found;

@@ -198,6 +198,13 @@ TEST_CASE("a channel that nobody drains", "[stuck]") {
       CHECK(found[0].tids == std::vector<int32_t>{10});
     }
   }
+  SECTION("work may take its time") {
+    Host host;
+    const ThreadIndex writer = host.single(10), reader = host.single(20, 'R');
+    host.wait(writer, "write", host.pipe(host.of(reader), host.of(writer)));
+    host.asleep(writer, 60);
+    CHECK(findings(host).empty());
+  }
   SECTION("a person may take the time") {
     Host host;
     const ThreadIndex writer = host.single(10), pager = host.single(20);
