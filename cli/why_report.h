@@ -53,7 +53,7 @@ struct WhyQuestion {
   std::vector<pid_t> targets;  ///< processes or threads; none: everything that is stuck
   uint64_t longer_than_ns = 0;
   bool twice = true;
-  std::chrono::milliseconds apart{50};  ///< at least, between two looks
+  std::chrono::milliseconds apart{40};  ///< at least, between two looks
 };
 
 /// Looks at the host once, and at the threads of findings twice. Fails when nothing could be

@@ -47,7 +47,7 @@ for source in auto proc; do
     and .chains[0].root.verdict == "deadlock"
     and ([.findings[] | select(.rule == "deadlock") | .tids | sort] | index([[$left, $right] | sort]))
     and (.graph.edges | length) == 2 and .graph.truncated == false
-    and .looks.apart_ms >= 50' "$SCRATCH/out" >/dev/null
+    and .looks.apart_ms >= 40' "$SCRATCH/out" >/dev/null
 done
 
 run why --json
