@@ -184,8 +184,8 @@ bool is_join(const FutexCall& call, const FutexView& view) {
   const auto word = view.at(0), low = view.at(8), high = view.at(12);
   const bool has_empty_list = low && high && (uint64_t{*high} << 32 | *low) == call.address + 16;
   const bool has_offset = view.at(24) == 0xffffffe0U && view.at(28) == 0xffffffffU;
-  return !call.private_flag && word && *word == call.expected && *word != 0 &&
-         *word <= pid_limit && (has_empty_list || has_offset);
+  return !call.private_flag && word && *word == call.expected && *word != 0 && *word <= pid_limit &&
+         (has_empty_list || has_offset);
 }
 
 }  // namespace
