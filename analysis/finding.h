@@ -29,6 +29,8 @@ struct Finding {
   std::string summary;
   std::vector<int32_t> pids;  ///< all that take part
   std::vector<int32_t> tids;  ///< the threads that do not move
+  /// Further threads that must not have moved either: those behind whom they wait.
+  std::vector<int32_t> behind;
   std::vector<std::string> channels;
   std::vector<Evidence> evidence;
   std::string advice;

@@ -123,13 +123,65 @@ void ReleaseGraph::find_knots() {
         continue;
       }
       const Node releaser = releasers_[path.back().edge++];
-      if (next_[node] == none) {
-        next_[node] = releaser;
-      }
       if (order[releaser] == unreached) {
         enter(releaser);
       } else if (low[releaser] != unreached) {
         low[node] = std::min(low[node], order[releaser]);
+      }
+    }
+  }
+}
+
+void ReleaseGraph::find_final_knots() {
+  final_.assign(knots_.size(), true);
+  for (uint32_t knot = 0; knot < knots_.size(); knot++) {
+    for (const Node node : knots_[knot]) {
+      for (const Node releaser : releasers(node)) {
+        final_[knot] = final_[knot] && knot_[releaser] == knot;
+      }
+    }
+  }
+}
+
+/// Breadth first from where all that is not live ends, to those that wait behind it.
+void ReleaseGraph::lead_to_ends() {
+  std::vector<uint32_t> first(size() + 1, 0);
+  const auto each_edge = [&](const auto& take) {
+    for (Node node = 0; node < size(); node++) {
+      if (!is_live(node)) {  // and so are its releasers
+        for (const Node releaser : releasers(node)) {
+          take(node, releaser);
+        }
+      }
+    }
+  };
+  each_edge([&](Node /*waiter*/, Node releaser) { first[releaser + 1]++; });
+  for (size_t node = 0; node < size(); node++) {
+    first[node + 1] += first[node];
+  }
+  std::vector<Node> waiters(first.back());
+  std::vector<uint32_t> at(first.begin(), first.end() - 1);
+  each_edge([&](Node waiter, Node releaser) { waiters[at[releaser]++] = waiter; });
+  std::vector<Node> queue;
+  for (Node node = 0; node < size(); node++) {
+    if (is_live(node)) {
+      continue;
+    }
+    const std::span<const Node> its = releasers(node);
+    if (its.empty()) {
+      queue.push_back(node);
+    } else if (knot_[node] != none && final_[knot_[node]]) {
+      next_[node] = *std::find_if(its.begin(), its.end(),
+                                  [&](Node each) { return knot_[each] == knot_[node]; });
+      queue.push_back(node);
+    }
+  }
+  for (size_t head = 0; head < queue.size(); head++) {
+    const Node releaser = queue[head];
+    for (uint32_t i = first[releaser]; i < first[releaser + 1]; i++) {
+      if (const Node waiter = waiters[i]; next_[waiter] == none) {
+        next_[waiter] = releaser;
+        queue.push_back(waiter);
       }
     }
   }
@@ -140,14 +192,8 @@ void ReleaseGraph::solve() {
   spread();
   edges_ = {};
   find_knots();
-  // The way out of a knot leads nowhere: inside one, the next is inside.
-  for (Node node = 0; node < size(); node++) {
-    if (knot_[node] != none) {
-      const std::span<const Node> its = releasers(node);
-      next_[node] = *std::find_if(its.begin(), its.end(),
-                                  [&](Node each) { return knot_[each] == knot_[node]; });
-    }
-  }
+  find_final_knots();
+  lead_to_ends();
 }
 
 }  // namespace ipcscope

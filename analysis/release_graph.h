@@ -36,7 +36,9 @@ class ReleaseGraph {
   [[nodiscard]] bool is_moving(Node node) const { return moving_[node]; }
   /// Releasers on the way to the nearest node that is live by itself; 0 for such a one.
   [[nodiscard]] uint32_t depth(Node node) const { return depth_[node]; }
-  /// The releaser that is next on that way, else any that is not live; none when there is none.
+  /// The releaser that is next on that way; of a node that is not live, the one on the shortest way
+  /// into a final knot or to a node that nobody releases, and in a final knot one that is in it.
+  /// none when there is none.
   [[nodiscard]] Node next(Node node) const { return next_[node]; }
   [[nodiscard]] std::span<const Node> releasers(Node node) const {
     return {releasers_.data() + first_[node], first_[node + 1] - first_[node]};
@@ -46,6 +48,8 @@ class ReleaseGraph {
   [[nodiscard]] const std::vector<std::vector<Node>>& knots() const { return knots_; }
   /// The knot that a node belongs to, none when it only waits behind one or for nobody.
   [[nodiscard]] uint32_t knot(Node node) const { return knot_[node]; }
+  /// Whether no node of a knot has a releaser outside it: what is not final waits behind others.
+  [[nodiscard]] bool is_final(uint32_t knot) const { return final_[knot]; }
 
  private:
   static constexpr uint32_t unreached = UINT32_MAX;
@@ -53,6 +57,8 @@ class ReleaseGraph {
   void sort_edges();
   void spread();
   void find_knots();
+  void find_final_knots();
+  void lead_to_ends();
 
   std::vector<std::pair<Node, Node>> edges_;  ///< empty after solve()
   std::vector<uint32_t> first_;               ///< by node, into releasers_; one more at the end
@@ -62,6 +68,7 @@ class ReleaseGraph {
   std::vector<Node> stalled_;
   std::vector<bool> moving_;
   std::vector<uint32_t> knot_;
+  std::vector<bool> final_;  ///< by knot
   std::vector<std::vector<Node>> knots_;
 };
 

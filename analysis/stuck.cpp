@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <unordered_set>
 
 #include "analysis/wait_words.h"
 
@@ -63,13 +64,13 @@ class Search {
   [[nodiscard]] bool brings_no_input(const Wait& wait) const;
   [[nodiscard]] bool only_holds(const Endpoint& holder, const Thread& reader) const;
   void tell_deadlock(const WaitGraph::Deadlock& deadlock);
-  void tell_own_pipe(const WaitGraph::Deadlock& deadlock);
   void tell_missed_end(ThreadIndex reader, const Channel& pipe);
   void tell_full(ChannelIndex channel, const std::vector<uint32_t>& waits);
   void tell_stuck(const WaitGraph::Chain& chain, const std::vector<ThreadIndex>& waiters);
   void add_thread(Finding& finding, ThreadIndex thread);
   void add_process(Finding& finding, ProcessIndex process);
   void add_channel(Finding& finding, const Wait& wait);
+  void add_behind(Finding& finding, const std::vector<ThreadIndex>& waiters) const;
   void add_switches(Finding& finding) const;
   std::string descriptors(const Channel& channel, ProcessIndex process) const;
   std::string lineage(const Process& process) const;
@@ -96,6 +97,25 @@ void Search::add_process(Finding& finding, ProcessIndex process) {
 void Search::add_channel(Finding& finding, const Wait& wait) {
   if (const Channel* channel = channel_of(wait)) {
     add_once(finding.channels, std::string(channel->id));
+  }
+}
+
+/// Everybody who could release these, in any number of steps: if one of them moves, so may they.
+void Search::add_behind(Finding& finding, const std::vector<ThreadIndex>& waiters) const {
+  constexpr size_t most = 4096;
+  std::vector<ThreadIndex> open = waiters;
+  std::unordered_set<ThreadIndex> seen(waiters.begin(), waiters.end());
+  while (!open.empty() && seen.size() < most) {
+    const Thread& thread = snapshot_.threads[open.back()];
+    open.pop_back();
+    for (uint32_t i = thread.first_wait; i < thread.first_wait + thread.wait_count; i++) {
+      for (const ThreadIndex each : graph_.releasers(i, most)) {
+        if (seen.insert(each).second) {
+          open.push_back(each);
+          finding.behind.push_back(snapshot_.threads[each].tid);
+        }
+      }
+    }
   }
 }
 
@@ -194,32 +214,6 @@ bool Search::keeps_own_pipe_open(const WaitGraph::Deadlock& deadlock) const {
          std::string_view(wait.operation) == "read";
 }
 
-void Search::tell_own_pipe(const WaitGraph::Deadlock& deadlock) {
-  Finding finding;
-  finding.rule = "missed-eof";
-  finding.severity = Severity::critical;
-  const WaitGraph::Step& step = deadlock.cycle.front();
-  const Wait& wait = snapshot_.waits[step.wait];
-  const Thread& thread = snapshot_.threads[step.thread];
-  const Channel& pipe = *channel_of(wait);
-  for (const ThreadIndex each : deadlock.threads) {
-    add_thread(finding, each);
-  }
-  add_channel(finding, wait);
-  finding.summary =
-      fmt::format("{} reads {} and never gets its end: only its own process has the write end open",
-                  thread_label(snapshot_, step.thread), pipe.id);
-  finding.evidence.push_back(
-      {"reader", fmt::format("{} has waited for {}", thread_label(snapshot_, step.thread),
-                             since_text(thread))});
-  finding.evidence.push_back(
-      {"holder",
-       fmt::format("{} has the write end at {}", process_label(snapshot_.processes[thread.process]),
-                   descriptors(pipe, thread.process))});
-  finding.advice = "close the write end in the reader, before it reads";
-  found_.push_back(std::move(finding));
-}
-
 void Search::tell_deadlock(const WaitGraph::Deadlock& deadlock) {
   Finding finding;
   finding.rule = "deadlock";
@@ -288,20 +282,27 @@ void Search::tell_deadlock(const WaitGraph::Deadlock& deadlock) {
     finding.evidence.push_back(
         {"ownerless", "nothing in it has an owner by design; nobody else can reach that memory"});
   }
-  finding.advice = ownerless
-                       ? "whoever was to wake them has ended or waits too; see 'ipcscope why " +
-                             std::to_string(finding.pids.front()) + " --stacks'"
-                       : "end one of them; then take what they hold in one order everywhere";
+  if (keeps_own_pipe_open(deadlock)) {
+    const Wait& wait = snapshot_.waits[cycle.front().wait];
+    const ProcessIndex process = snapshot_.threads[wait.thread].process;
+    finding.evidence.push_back(
+        {"missed-eof", fmt::format("only {} itself has the write end open, at {}",
+                                   process_label(snapshot_.processes[process]),
+                                   descriptors(*channel_of(wait), process))});
+    finding.advice = "close the write end in the reader, before it reads";
+  } else if (ownerless) {
+    finding.advice =
+        fmt::format("whoever was to wake them has ended or waits too: 'ipcscope why {} --stacks'",
+                    finding.pids.front());
+  } else {
+    finding.advice = "end one of them; then take what they hold in one order everywhere";
+  }
   found_.push_back(std::move(finding));
 }
 
 void Search::find_deadlocks() {
   for (const WaitGraph::Deadlock& deadlock : graph_.deadlocks()) {
-    if (keeps_own_pipe_open(deadlock)) {
-      tell_own_pipe(deadlock);
-    } else {
-      tell_deadlock(deadlock);
-    }
+    tell_deadlock(deadlock);
   }
 }
 
@@ -411,6 +412,9 @@ void Search::tell_missed_end(ThreadIndex index, const Channel& pipe) {
   std::string list;
   for (const ProcessIndex holder : holders) {
     const Process& process = snapshot_.processes[holder];
+    for (const Thread& thread : snapshot_.threads_of(process)) {
+      finding.behind.push_back(thread.tid);
+    }
     list += list.empty() ? "" : ", ";
     list += process_label(process);
     add_process(finding, holder);
@@ -530,9 +534,10 @@ void Search::find_full_channels() {
       default:
         continue;
     }
-    // Slow people and slow networks are no mistakes; what cannot be seen is not judged.
+    // Slow people, slow networks and long work are no mistakes; what cannot be seen is not judged.
     const Root root = graph_.chain(wait.thread).root;
-    if (root != Root::terminal && root != Root::remote && root != Root::unreadable) {
+    if (root != Root::terminal && root != Root::remote && root != Root::running &&
+        root != Root::unreadable) {
       full[wait.channel].push_back(i);
     }
   }
@@ -555,6 +560,7 @@ void Search::tell_stuck(const WaitGraph::Chain& chain, const std::vector<ThreadI
     }
   }
   add_process(finding, snapshot_.threads[root].process);
+  add_behind(finding, waiters);
   std::string why;
   if (chain.root == Root::deadlock) {
     why = fmt::format("behind the deadlock of {}",

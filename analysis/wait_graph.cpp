@@ -360,9 +360,6 @@ void WaitGraph::add_channel(Node node, ChannelIndex index, const View& view) {
       return;
     case Kind::posixsem:
       graph_.add_releaser(node, side_node(index, Side::all));
-      if (facts_.catches.contains(view.process)) {
-        live(node, Root::signal);  // a handler may post it (signal-safety(7))
-      }
       return;
     case Kind::lease:  // the kernel takes it away after /proc/sys/fs/lease-break-time seconds
       live(node, Root::timer);
@@ -511,10 +508,6 @@ void WaitGraph::add_futex(Node node, ChannelIndex index, const View& view) {
     graph_.add_releaser(node, side_node(index, Side::owners));
     return;
   }
-  if (text(index, "primitive") == "semaphore" && facts_.catches.contains(view.process)) {
-    live(node, Root::signal);  // a handler may post it (signal-safety(7))
-    return;
-  }
   // No owner by design, or one that keeps no trace in the word: whoever can reach the memory. A
   // runtime that parks its threads on such words wakes them from handlers too (Go does).
   if (text(index, "primitive") == "unknown" && facts_.catches.contains(view.process)) {
@@ -592,7 +585,7 @@ Root WaitGraph::end_of(Node node) const {
   return found == set_roots_.end() ? Root::none : found->second;
 }
 
-/// A lock whose holder cannot be told: whoever moves among those that can reach it need not be it.
+/// A lock whose holder cannot be told: who moves among those that can reach it need not be it.
 bool WaitGraph::hides_owner(uint32_t wait) const {
   const ChannelIndex channel = snapshot_.waits[wait].channel;
   return channel != no_index && snapshot_.channels[channel].kind == Kind::futex &&
@@ -636,7 +629,11 @@ WaitGraph::Chain WaitGraph::chain(ThreadIndex thread) const {
 std::vector<WaitGraph::Deadlock> WaitGraph::deadlocks() const {
   const size_t threads = thread_roots_.size();
   std::vector<Deadlock> found;
-  for (const std::vector<Node>& knot : graph_.knots()) {
+  for (uint32_t index = 0; index < graph_.knots().size(); index++) {
+    if (!graph_.is_final(index)) {  // its threads only wait behind others
+      continue;
+    }
+    const std::vector<Node>& knot = graph_.knots()[index];
     Deadlock deadlock;
     for (const Node node : knot) {
       if (node < threads) {

@@ -70,7 +70,7 @@ class WaitGraph {
   /// Whether anything could that is neither stopped nor stuck in the kernel.
   [[nodiscard]] bool is_moving(ThreadIndex thread) const { return graph_.is_moving(thread); }
 
-  /// Threads that can only be released from within their set.
+  /// Threads that can only be released from within their set, and not a smaller part of it.
   struct Deadlock {
     std::vector<ThreadIndex> threads;  ///< all of the set
     std::vector<Step> cycle;           ///< one way round

@@ -139,9 +139,14 @@ std::string unknown_owner_text(const Snapshot& snapshot, const Wait& wait) {
   if (text_of(snapshot, channel, "primitive") == "rwlock") {
     return "unknown owner: one of its readers, which are not recorded";
   }
-  return fmt::format(
-      "unknown owner: locks of Rust, Go and Java keep none in the word; one of {} threads of {}",
-      process.thread_count, process_label(process));
+  std::string whose = fmt::format("{} threads of {}", process.thread_count, process_label(process));
+  if (text_of(snapshot, channel, "scope") == "shared") {
+    const auto reaches =
+        std::count_if(snapshot.reach.begin(), snapshot.reach.end(),
+                      [&](const Reach& each) { return each.channel == wait.channel; });
+    whose = fmt::format("{} processes that map it", reaches);
+  }
+  return "unknown owner: locks of Rust, Go and Java keep none in the word; one of " + whose;
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ struct task_struct___5_10 {
 };
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-  unsigned long r10, r9, r8, ax, dx, si, di, orig_ax, ip, sp;
+  unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8, ax, cx, dx, si, di, orig_ax, ip, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {

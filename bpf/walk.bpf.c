@@ -11,6 +11,8 @@
  */
 #include "walk.h"
 
+#include "task.h"
+
 #define PIPEFS_MAGIC 0x50495045
 #define SOCKFS_MAGIC 0x534f434b
 #define ANON_INODE_FS_MAGIC 0x09041934
@@ -201,14 +203,7 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
 }
 
 static void read_registers(struct task_struct *task, struct thread_record *thread) {
-  struct pt_regs *regs = NULL;
-  if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_task_pt_regs)) {
-    regs = (struct pt_regs *)bpf_task_pt_regs(task);
-  } else {
-    /* 5.10 to 5.14: the registers end where the stack of 16 KiB ends. */
-    void *stack = READ(task, stack);
-    regs = (struct pt_regs *)((u64)stack + 16384 - bpf_core_type_size(struct pt_regs));
-  }
+  struct pt_regs *regs = saved_registers(task);
 #if defined(__TARGET_ARCH_x86)
   thread->syscall = (s64)READ(regs, orig_ax);
   thread->args[0] = READ(regs, di);

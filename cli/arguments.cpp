@@ -31,8 +31,8 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope why 812                  who process 812 waits for, to the root
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 
-Exit status: 0 complete answer; 1 why: something is stuck; doctor: something does not work; 2 wrong usage or no such
-target; 3 nothing could be collected; 4 partial coverage, where --strict was given.
+Exit status: 0 complete answer; 1 why: something is stuck, doctor: something does not work; 2 wrong
+usage or no such target; 3 nothing could be collected; 4 partial coverage, where --strict was given.
 'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
 )";
 
@@ -94,9 +94,9 @@ std::string one_line(const CLI::ParseError& error) {
 /// Pairs of options of which only one makes sense. CLI11 could tell, but would also print each pair
 /// twice into the help.
 std::string contradiction(const CLI::App& app) {
-  static constexpr const char* pairs[][2] = {{"--json", "--raw"},    {"--json", "--tree"},
-                                             {"--json", "--output"}, {"--raw", "--tree"},
-                                             {"--json", "--dot"},    {"--watch", "--dot"}};
+  static constexpr const char* pairs[][2] = {
+      {"--json", "--raw"}, {"--json", "--tree"}, {"--json", "--output"}, {"--raw", "--tree"},
+      {"--json", "--dot"}, {"--watch", "--dot"}, {"--stacks", "--dot"},  {"--once", "--twice"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
@@ -193,7 +193,8 @@ void add_why_options(CLI::App& app, Options& options) {
   named(app.add_option("--longer-than", options.longer_than,
                        "waits that last shorter are no finding, unless they never end (10)"),
         "SECONDS");
-  app.add_flag("--once,--no-twice", options.once, "do not confirm findings by a second look");
+  app.add_flag("--twice", options.twice, "confirm findings by a second look, which is usual");
+  app.add_flag("--once,--no-twice", options.once, "take findings from one look");
   named(app.add_option("--watch", options.watch, "look again and again, and tell what is new"),
         "SECONDS");
   constexpr const char* output = "Output";

@@ -29,6 +29,7 @@ struct Options {
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look
+  bool twice = false;       ///< what is usual anyway
   bool dot = false;
   bool stacks = false;
   SourceChoice source = SourceChoice::automatic;

@@ -219,10 +219,12 @@ bool look_twice(WhyReport& report, const WhyQuestion& question, const ProcRoot& 
           .count());
   SecondLook look(report, proc);
   const size_t before = report.findings.size();
-  report.findings.erase(
-      std::remove_if(report.findings.begin(), report.findings.end(),
-                     [&](const Finding& finding) { return !look.confirms(finding.tids); }),
-      report.findings.end());
+  report.findings.erase(std::remove_if(report.findings.begin(), report.findings.end(),
+                                       [&](const Finding& finding) {
+                                         return !look.confirms(finding.tids) ||
+                                                !look.confirms(finding.behind);
+                                       }),
+                        report.findings.end());
   report.dropped = before - report.findings.size();
   return look.confirms(chained);
 }

@@ -6,10 +6,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bpf/registers.h"
 #include "bpf/state.h"
 #include "bpf/thread.h"
 #include "mappings.lskel.h"
 #include "mappings.skel.h"
+#include "registers.lskel.h"
+#include "registers.skel.h"
 #include "snapshot.lskel.h"
 #include "snapshot.skel.h"
 
@@ -84,6 +87,36 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 LOADERS(snapshot, walk, records, struct walk_state, EXPOSE)
 LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING)
 
+static void registers_light_destroy_any(void* skeleton) { registers_light__destroy(skeleton); }
+static void registers_bpf_destroy_any(void* skeleton) { registers_bpf__destroy(skeleton); }
+
+static int registers_load_light(struct registers_program* program, void* state) {
+  (void)state;
+  struct registers_light* skeleton = registers_light__open_and_load();
+  if (skeleton == NULL) {
+    return -errno;
+  }
+  program->program = skeleton->progs.registers.prog_fd;
+  program->wanted_group = &skeleton->bss->wanted_group;
+  program->skeleton = skeleton;
+  program->destroy = registers_light_destroy_any;
+  return 0;
+}
+
+static int registers_load_full(struct registers_program* program, void* state) {
+  (void)state;
+  libbpf_set_print(quiet);
+  struct registers_bpf* skeleton = registers_bpf__open_and_load();
+  if (skeleton == NULL) {
+    return -errno;
+  }
+  program->program = bpf_program__fd(skeleton->progs.registers);
+  program->wanted_group = &skeleton->bss->wanted_group;
+  program->skeleton = skeleton;
+  program->destroy = registers_bpf_destroy_any;
+  return 0;
+}
+
 #define LOAD(name, program, state, loading)                \
   do {                                                     \
     if ((loading) != BPF_LOADING_FULL) {                   \
@@ -102,4 +135,8 @@ int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
 
 int load_mappings(struct bpf_iterator_program* program, enum bpf_loading loading) {
   LOAD(mappings, program, NULL, loading);
+}
+
+int load_registers(struct registers_program* program, enum bpf_loading loading) {
+  LOAD(registers, program, NULL, loading);
 }

@@ -21,6 +21,14 @@ struct walk_state {
   unsigned long long* items_lost;
 };
 
+/** The loaded object that reads registers. It has no link: that is made for one process. */
+struct registers_program {
+  int program;
+  unsigned* wanted_group;
+  void* skeleton;
+  void (*destroy)(void* skeleton);
+};
+
 /** How a program is loaded. */
 enum bpf_loading {
   BPF_LOADING_BEST,  /* light, else through libbpf */
@@ -32,6 +40,7 @@ enum bpf_loading {
 int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
               enum bpf_loading loading);
 int load_mappings(struct bpf_iterator_program* program, enum bpf_loading loading);
+int load_registers(struct registers_program* program, enum bpf_loading loading);
 
 #ifdef __cplusplus
 }

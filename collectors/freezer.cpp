@@ -48,9 +48,10 @@ bool Freezer::is_frozen(int pid) {
     }
     const std::string_view controllers = line.substr(first + 1, second - first - 1);
     const std::string path(line.substr(second + 1));
+    // Where both versions are mounted, v2 is below "unified".
     if (controllers.empty() && (is_group_frozen(path, "cgroup.events", "frozen 1") ||
                                 is_group_frozen("/unified" + path, "cgroup.events", "frozen 1"))) {
-      return true;  // beside v1, systemd mounts v2 at /sys/fs/cgroup/unified
+      return true;
     }
     if (controllers == "freezer" && is_group_frozen("/freezer" + path, "freezer.state", "FROZEN")) {
       return true;

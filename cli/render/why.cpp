@@ -43,6 +43,8 @@ class TreeWriter {
   }
 
   void write(ThreadIndex root, size_t others);
+  /// Every thread that has been told, in any tree.
+  [[nodiscard]] const std::unordered_set<ThreadIndex>& told() const { return told_; }
 
  private:
   struct Item {
@@ -65,7 +67,8 @@ class TreeWriter {
   const Snapshot& snapshot_;
   const char *branch_, *last_, *pass_;
   std::vector<Item> open_;
-  std::unordered_set<ThreadIndex> shown_;
+  std::unordered_set<ThreadIndex> shown_;  // in this tree
+  std::unordered_set<ThreadIndex> told_;
   size_t lines_ = 0;
 };
 
@@ -177,6 +180,8 @@ void TreeWriter::add_branches(const Item& item) {
 
 /// Depth first, without recursion: a chain can be as long as there are threads.
 void TreeWriter::write(ThreadIndex root, size_t others) {
+  shown_.clear();
+  lines_ = 0;
   open_.push_back(
       {.thread = root, .role = {}, .note = {}, .lead = {}, .below = {}, .others = others});
   while (!open_.empty()) {
@@ -184,6 +189,7 @@ void TreeWriter::write(ThreadIndex root, size_t others) {
     open_.pop_back();
     if (lines_ >= most_lines) {
       out_.write("...\n");
+      open_.clear();
       return;
     }
     if (item.thread == no_index) {
@@ -191,6 +197,7 @@ void TreeWriter::write(ThreadIndex root, size_t others) {
       continue;
     }
     const bool again = !shown_.insert(item.thread).second;
+    told_.insert(item.thread);
     write_thread(item, again);
     if (!again) {
       add_branches(item);
@@ -247,13 +254,18 @@ bool is_serious(const Finding& finding) { return finding.severity != Severity::i
 
 void write_why_groups(Output& out, const Terminal& terminal, const WhyReport& report) {
   size_t written = 0, threads = 0;
+  TreeWriter tree(out, terminal, report);
   for (const ChainGroup& group : report.groups) {
+    // Its chain is the rest of one that was told.
+    if (group.threads.size() == 1 && tree.told().contains(group.threads.front())) {
+      continue;
+    }
     if (written == most_groups) {
       threads += group.threads.size();
       continue;
     }
     out.write(written++ == 0 ? "" : "\n");
-    TreeWriter(out, terminal, report).write(group.threads.front(), group.threads.size() - 1);
+    tree.write(group.threads.front(), group.threads.size() - 1);
     const std::string lead = "verdict: ";
     const std::string text = escaped(verdict_text(report, group.chain), terminal.escape());
     out.write(
@@ -320,9 +332,8 @@ void write_why_findings(Output& out, const Terminal& terminal, const WhyReport& 
   std::string limit;
   append_duration(limit, longer_than_ns / 1'000'000);
   if (!report.groups.empty()) {
-    out.write(styled(fmt::format("waits longer than {} for somebody who is at work:", limit),
-                     Style::heading, terminal.color));
-    out.put('\n');
+    write_wrapped(out, terminal, "", 2,
+                  fmt::format("waits longer than {} for somebody who is at work:", limit));
     write_why_groups(out, terminal, report);
     out.put('\n');
   }
@@ -343,19 +354,21 @@ void write_why_findings(Output& out, const Terminal& terminal, const WhyReport& 
     out.write("nothing stuck\n");
     return;
   }
+  // The sources count different things, some of them the same; the first one's reason is the
+  // others'.
   uint64_t unreadable = counts.unreadable;
   std::string why;
   for (const Coverage& each : report.snapshot.coverage) {
     if (each.state != Coverage::State::full) {
-      unreadable += each.unreadable;
-      fmt::format_to(std::back_inserter(why), "{}{}{}{}", why.empty() ? " (" : "; ",
-                     each.reason.empty() ? each.source : each.reason, each.hint.empty() ? "" : ": ",
-                     each.hint);
+      unreadable = std::max(unreadable, each.unreadable);
+      if (why.empty()) {
+        why = fmt::format(" ({}{}{})", each.reason.empty() ? each.source : each.reason,
+                          each.hint.empty() ? "" : ": ", each.hint);
+      }
     }
   }
-  why += why.empty() ? "" : ")";
   write_wrapped(out, terminal, "", 2,
-                fmt::format("nothing stuck was found; {} could not be read{}", unreadable,
+                fmt::format("nothing stuck was found; {} could not be read{}", grouped(unreadable),
                             escaped(why, terminal.escape())));
 }
 

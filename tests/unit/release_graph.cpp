@@ -91,9 +91,29 @@ TEST_CASE("100,000 random graphs agree with trying every set", "[release_graph]"
       if (next != ReleaseGraph::none) {
         wrong += (graph.releasers[node] >> next & 1) == 0 ? 1 : 0;
         wrong += result.is_live(node) && result.depth(next) + 1 != result.depth(node) ? 1 : 0;
-        wrong += in_cycle && result.knot(next) != result.knot(node) ? 1 : 0;
+        // It stays within a knot that nothing leads out of, and a way through others has an end.
+        const bool is_final = in_cycle && result.is_final(result.knot(node));
+        wrong += is_final && result.knot(next) != result.knot(node) ? 1 : 0;
+        Node end = node;
+        for (uint32_t step = 0; step < graph.count && result.next(end) != ReleaseGraph::none;
+             step++) {
+          end = result.next(end);
+        }
+        wrong +=
+            is_dead && result.next(end) != ReleaseGraph::none && !result.is_final(result.knot(end))
+                ? 1
+                : 0;
       } else {
         wrong += (graph.live >> node & 1) == 0 && graph.releasers[node] != 0 ? 1 : 0;
+      }
+      if (in_cycle) {
+        const uint32_t others = reach(graph, node);
+        bool leads_out = false;
+        for (uint32_t other = 0; other < graph.count; other++) {
+          leads_out =
+              leads_out || ((others >> other & 1) != 0 && (reach(graph, other) >> node & 1) == 0);
+        }
+        wrong += result.is_final(result.knot(node)) == leads_out ? 1 : 0;
       }
       for (uint32_t other = 0; other < graph.count; other++) {
         const bool together = in_cycle && (reach(graph, node) >> other & 1) != 0 &&
