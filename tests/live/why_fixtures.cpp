@@ -75,13 +75,15 @@ const Json* chain_of(const Document& answer, int tid) {
   return nullptr;
 }
 
-/// The rules that name a thread.
+/// The rules that name a thread. A deadlock that is not certain is "suspected".
 std::set<std::string> rules_of(const Document& answer, int tid) {
   std::set<std::string> rules;
   for (const Json& finding : member(answer, "findings").GetArray()) {
     for (const Json& each : member(finding, "tids").GetArray()) {
       if (each.GetInt() == tid) {
-        rules.emplace(text_of(member(finding, "rule")));
+        const std::string_view rule = text_of(member(finding, "rule"));
+        const bool is_certain = member(member(finding, "evidence"), "suspected").IsNull();
+        rules.emplace(rule == "deadlock" && !is_certain ? "suspected" : rule);
       }
     }
   }
