@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "collectors/stacks/program_code.h"
 
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <fmt/format.h>
 
@@ -47,6 +48,36 @@ bool has_lines(Dwfl_Module* module) {
     }
   }
   return false;
+}
+
+void find_line(Dwfl_Module* module, uint64_t address, Frame& frame) {
+  int number = 0;
+  const char* file = nullptr;
+  if (Dwfl_Line* const line = ::dwfl_module_getsrc(module, address)) {
+    file = ::dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
+  } else {
+    // clang and rustc write no table of address ranges, without which the library finds no unit.
+    constexpr int most_units = 2000;
+    Dwarf_Die* unit = nullptr;
+    Dwarf_Addr bias = 0;
+    for (int i = 0; i < most_units && file == nullptr; i++) {
+      unit = ::dwfl_module_nextcu(module, unit, &bias);
+      if (unit == nullptr) {
+        break;
+      }
+      Dwarf_Line* const found = ::dwarf_haspc(unit, address - bias) == 1
+                                    ? ::dwarf_getsrc_die(unit, address - bias)
+                                    : nullptr;
+      if (found != nullptr) {
+        file = ::dwarf_linesrc(found, nullptr, nullptr);
+        ::dwarf_lineno(found, &number);
+      }
+    }
+  }
+  if (file != nullptr) {
+    frame.file = file;
+    frame.line = number;
+  }
 }
 
 /// Whether an address, as the object numbers it, lies in a page of what the loader maps of it.
@@ -374,12 +405,7 @@ Frame ProgramCode::State::describe(uint64_t address, bool behind_call) {
   if (!has_lines(module)) {
     return frame;
   }
-  if (Dwfl_Line* const line = ::dwfl_module_getsrc(module, inside)) {
-    int number = 0;
-    const char* const file = ::dwfl_lineinfo(line, nullptr, &number, nullptr, nullptr, nullptr);
-    frame.file = file != nullptr ? file : "";
-    frame.line = number;
-  }
+  find_line(module, inside, frame);
   return frame;
 }
 
