@@ -20,7 +20,12 @@ typedef _Bool bool;
 /* The contexts of the iterators; the verifier knows these, they are not relocated. */
 struct task_struct;
 struct vm_area_struct;
-struct bpf_iter_meta;
+struct seq_file;
+struct bpf_iter_meta {
+  struct seq_file *seq;
+  u64 session_id;
+  u64 seq_num;
+};
 struct bpf_iter__task {
   struct bpf_iter_meta *meta;
   struct task_struct *task;

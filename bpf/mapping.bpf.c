@@ -2,6 +2,7 @@
 /* An object of its own, so that it can be loaded beside the walk and is missed alone before 5.12.
  */
 #include "shmem_facts.h"
+#include "task.h"
 
 #define VM_READ 1
 #define VM_WRITE 2
@@ -12,17 +13,6 @@ struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
   __uint(max_entries, 512 << 10);
 } mapping_records SEC(".maps");
-
-/** The pid in ipcscope's own PID namespace. */
-static u32 own_number(u64 task) {
-  const u64 self = bpf_get_current_task();
-  const u64 level = GET(GET(self, task_struct, thread_pid), pid, level);
-  const u64 pid = GET(task, task_struct, thread_pid);
-  if (!pid || GET(pid, pid, level) < level) {
-    return 0;
-  }
-  return (u32)read_word(ADDRESS(pid, pid, numbers) + level * UPID_SIZE);
-}
 
 /** Shared mappings of every process: one record each, through the ring as the walk does. */
 SEC("iter/task_vma")

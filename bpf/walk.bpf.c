@@ -11,6 +11,8 @@
  */
 #include "walk.h"
 
+#include "task.h"
+
 #define PID_FS_MAGIC 0x50494446
 #define TMPFS_MAGIC 0x01021994
 #define HUGETLBFS_MAGIC 0x958458f6
@@ -181,13 +183,7 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
 }
 
 static void read_registers(struct task_struct *task, struct thread_record *thread) {
-  u64 regs = 0;
-  if (HAS_HELPER(task_pt_regs)) {
-    regs = (u64)bpf_task_pt_regs(task);
-  } else {
-    /* 5.10 to 5.14: the registers end where the stack of 16 KiB ends. */
-    regs = GET(task, task_struct, stack) + 16384 - SIZE(pt_regs);
-  }
+  const u64 regs = saved_registers(task);
 #if defined(__TARGET_ARCH_x86)
   thread->syscall = (s64)GET(regs, pt_regs, orig_ax);
   thread->args[0] = GET(regs, pt_regs, di);

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <iterator>
 #include <map>
 
@@ -27,12 +28,14 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope ls -p 812 pipe unix      pipes and UNIX sockets of process 812
   ipcscope show pipe:4455           one channel in full
   ipcscope show 812                 one process in full
+  ipcscope why                      what is stuck, and behind what
+  ipcscope why 812                  who process 812 waits for, to the root
   ipcscope leaks                    what dead processes left behind, and how that is known
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 
-Exit status: 0 complete answer; 1 leaks: something is leaked, doctor: something does not work;
-2 wrong usage or no such target; 3 nothing could be collected; 4 partial coverage, where --strict
-was given.
+Exit status: 0 complete answer; 1 why: something is stuck, leaks: something is leaked, doctor:
+something does not work; 2 wrong usage or no such target; 3 nothing could be collected; 4 partial
+coverage, where --strict was given.
 'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
 )";
 
@@ -95,11 +98,12 @@ std::string one_line(const CLI::ParseError& error) {
 /// twice into the help.
 std::string contradiction(const CLI::App& app) {
   static constexpr const char* pairs[][2] = {
-      {"--json", "--raw"},        {"--json", "--tree"},      {"--json", "--output"},
-      {"--raw", "--tree"},        {"--evidence", "--raw"},   {"--evidence", "--output"},
-      {"--restore", "--clean"},   {"--restore", "--backup"}, {"--restore", "--namespace"},
-      {"--restore", "--min-age"}, {"--restore", "--user"},   {"--restore", "--all"},
-      {"--backup", "--no-backup"}};
+      {"--json", "--raw"},         {"--json", "--tree"},      {"--json", "--output"},
+      {"--raw", "--tree"},         {"--evidence", "--raw"},   {"--evidence", "--output"},
+      {"--restore", "--clean"},    {"--restore", "--backup"}, {"--restore", "--namespace"},
+      {"--restore", "--min-age"},  {"--restore", "--user"},   {"--restore", "--all"},
+      {"--backup", "--no-backup"}, {"--json", "--dot"},       {"--watch", "--dot"},
+      {"--stacks", "--dot"},       {"--once", "--twice"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
@@ -235,6 +239,26 @@ void add_leaks_options(CLI::App& app, Options& options) {
   app.get_option("--color")->group(output);
 }
 
+void add_why_options(CLI::App& app, Options& options) {
+  app.add_option("PID|TID", options.words, "processes or threads; none: everything that is stuck")
+      ->type_name("");
+  named(app.add_option("--longer-than", options.longer_than,
+                       "waits that last shorter are no finding, unless they never end (10)"),
+        "SECONDS");
+  app.add_flag("--twice", options.twice, "confirm findings by a second look, which is usual");
+  app.add_flag("--once,--no-twice", options.once, "take findings from one look");
+  named(app.add_option("--watch", options.watch, "look again and again, and tell what is new"),
+        "SECONDS");
+  constexpr const char* output = "Output";
+  app.add_flag("--stacks", options.stacks, "print the functions that each thread is in")
+      ->group(output);
+  app.add_flag("--dot", options.dot, "print the graph for graphviz")->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
 void add_doctor_options(CLI::App& app, Options& options) { add_common(app, options); }
 
 Result<Invocation> parse_arguments(int argc, const char* const* argv) {
@@ -299,6 +323,31 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv) {
   return invocation;
 }
 
+Result<uint64_t> parse_duration(std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double seconds;
+  };
+  static constexpr Unit units[] = {{"ms", 1e-3}, {"s", 1},     {"min", 60}, {"m", 60},
+                                   {"h", 3600},  {"d", 86400}, {"", 1}};
+  constexpr double most = 1e9;  // seconds
+  for (const Unit& unit : units) {
+    if (text.ends_with(unit.name)) {
+      const std::string_view front = text.substr(0, text.size() - unit.name.size());
+      double value = 0;
+      const auto [end, error] = std::from_chars(front.data(), front.data() + front.size(), value,
+                                                std::chars_format::fixed);
+      const bool is_number = error == std::errc{} && end == front.data() + front.size();
+      if (is_number && value >= 0 && value * unit.seconds <= most) {
+        return static_cast<uint64_t>(value * unit.seconds * 1e9);
+      }
+      break;
+    }
+  }
+  return failure(
+      fmt::format("'{}' is not a time, such as 90, 500ms, 10m, 2h or 1d", escaped(text, {})));
+}
+
 Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists) {
   std::vector<pid_t> pids;
   for (std::string_view list : lists) {
@@ -327,39 +376,6 @@ Result<uid_t> parse_user(const std::string& word) {
     return user->pw_uid;
   }
   return failure(fmt::format("no user '{}'", escaped(word, {})));
-}
-
-Result<uint64_t> parse_duration(std::string_view word) {
-  constexpr uint64_t longest_s = uint64_t{100} * 365 * 86400;
-  const auto wrong = [word] {
-    return failure(
-        fmt::format("'{}' is not a time, such as 90, 90s, 10m, 2h or 1d", escaped(word, {})));
-  };
-  uint64_t unit = 1;
-  std::string_view digits = word;
-  if (!word.empty()) {
-    switch (word.back()) {
-      case 'd':
-        unit = 86400;
-        break;
-      case 'h':
-        unit = 3600;
-        break;
-      case 'm':
-        unit = 60;
-        break;
-      default:
-        break;
-    }
-    if (unit != 1 || word.back() == 's') {
-      digits.remove_suffix(1);
-    }
-  }
-  const auto number = parse_number<uint64_t>(digits);
-  if (!number || *number > longest_s / unit) {
-    return wrong();
-  }
-  return *number * unit;
 }
 
 }  // namespace ipcscope

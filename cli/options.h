@@ -42,6 +42,12 @@ struct Options {
   bool tree = false;
   bool strict = false;
   LeakOptions leaks;
+  std::string longer_than;  ///< a duration
+  std::string watch;        ///< a duration; empty: once
+  bool once = false;        ///< no second look
+  bool twice = false;       ///< what is usual anyway
+  bool dot = false;
+  bool stacks = false;
   SourceChoice source = SourceChoice::automatic;
   ColorChoice color = ColorChoice::automatic;
 };

@@ -7,11 +7,14 @@
 #include <string.h>
 
 #include "bpf/layout.h"
+#include "bpf/registers.h"
 #include "bpf/related.h"
 #include "bpf/state.h"
 #include "bpf/thread.h"
 #include "mappings.lskel.h"
 #include "mappings.skel.h"
+#include "registers.lskel.h"
+#include "registers.skel.h"
 #include "snapshot.lskel.h"
 #include "snapshot.skel.h"
 
@@ -107,6 +110,50 @@ static void find_state(struct walk_state* state, unsigned long long* realtime_of
 LOADERS(snapshot, walk, records, struct walk_state, EXPOSE_LIGHT, EXPOSE_FULL)
 LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING, EXPOSE_NOTHING)
 
+static void registers_light_destroy_any(void* skeleton) { registers_light__destroy(skeleton); }
+static void registers_bpf_destroy_any(void* skeleton) { registers_bpf__destroy(skeleton); }
+
+static int registers_load_light(struct registers_program* program, void* state,
+                                const struct kernel_layout* layout) {
+  (void)state;
+  struct registers_light* skeleton = registers_light__open();
+  if (skeleton == NULL) {
+    return -errno;
+  }
+  memcpy(&skeleton->rodata->layout, layout, sizeof *layout);
+  const int error = registers_light__load(skeleton);
+  if (error != 0) {
+    registers_light__destroy(skeleton);
+    return error;
+  }
+  program->program = skeleton->progs.registers.prog_fd;
+  program->wanted_group = &skeleton->bss->wanted_group;
+  program->skeleton = skeleton;
+  program->destroy = registers_light_destroy_any;
+  return 0;
+}
+
+static int registers_load_full(struct registers_program* program, void* state,
+                               const struct kernel_layout* layout) {
+  (void)state;
+  libbpf_set_print(quiet);
+  struct registers_bpf* skeleton = registers_bpf__open();
+  if (skeleton == NULL) {
+    return -errno;
+  }
+  memcpy((void*)&skeleton->rodata->layout, layout, sizeof *layout);
+  const int error = registers_bpf__load(skeleton);
+  if (error != 0) {
+    registers_bpf__destroy(skeleton);
+    return error;
+  }
+  program->program = bpf_program__fd(skeleton->progs.registers);
+  program->wanted_group = &skeleton->bss->wanted_group;
+  program->skeleton = skeleton;
+  program->destroy = registers_bpf_destroy_any;
+  return 0;
+}
+
 #define LOAD(name, program, state, layout, loading)                \
   do {                                                             \
     if ((loading) != BPF_LOADING_FULL) {                           \
@@ -126,4 +173,9 @@ int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
 int load_mappings(struct bpf_iterator_program* program, const struct kernel_layout* layout,
                   enum bpf_loading loading) {
   LOAD(mappings, program, NULL, layout, loading);
+}
+
+int load_registers(struct registers_program* program, const struct kernel_layout* layout,
+                   enum bpf_loading loading) {
+  LOAD(registers, program, NULL, layout, loading);
 }

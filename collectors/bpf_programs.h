@@ -27,6 +27,14 @@ struct walk_state {
   int wanted;                  /* the map of identities that relations.wanted is the filter of */
 };
 
+/** The loaded object that reads registers. It has no link: that is made for one process. */
+struct registers_program {
+  int program;
+  unsigned* wanted_group;
+  void* skeleton;
+  void (*destroy)(void* skeleton);
+};
+
 /** How a program is loaded. */
 enum bpf_loading {
   BPF_LOADING_BEST,  /* light, else through libbpf */
@@ -39,6 +47,8 @@ int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
               const struct kernel_layout* layout, enum bpf_loading loading);
 int load_mappings(struct bpf_iterator_program* program, const struct kernel_layout* layout,
                   enum bpf_loading loading);
+int load_registers(struct registers_program* program, const struct kernel_layout* layout,
+                   enum bpf_loading loading);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,7 @@ namespace ipcscope {
 namespace {
 
 struct Item {
-  uint32_t target = UINT32_MAX;  ///< index into channels_of_target_
+  uint32_t target = UINT32_MAX;  ///< index into found_
   int32_t fd = -1;
   uint32_t events = 0;
 };
@@ -117,7 +117,12 @@ class Epolls final : public Mechanism {
   IdentityMap by_file_;
   std::vector<Instance> instances_;
   IdentityMap targets_;  ///< by identity of the watched file
-  std::vector<ChannelIndex> channels_of_target_;
+  /// What a watched file is: the channel, and which end of it.
+  struct Target {
+    ChannelIndex channel = no_index;
+    uint32_t inode = 0;
+  };
+  std::vector<Target> found_;  ///< by target
   std::vector<Item> items_;
   /// The items that come now: of this instance, from this index on.
   uint32_t current_ = no_index;
@@ -174,8 +179,8 @@ void Epolls::take_item(const epoll_item_record& from) {
     bool is_new = false;
     uint32_t& target = targets_.slot(from.target, is_new);
     if (is_new) {
-      target = static_cast<uint32_t>(channels_of_target_.size());
-      channels_of_target_.push_back(no_index);
+      target = static_cast<uint32_t>(found_.size());
+      found_.emplace_back();
     }
     item.target = target;
   }
@@ -192,7 +197,7 @@ void Epolls::take(const record& fact, Assembly& assembly) {
 /// The first channel that has an endpoint with the watched file. Looks the endpoints up among the
 /// targets and not the other way round: there are far fewer targets.
 void Epolls::find_targets(const Snapshot& snapshot) {
-  if (channels_of_target_.empty()) {
+  if (found_.empty()) {
     return;
   }
   const std::vector<Endpoint>& endpoints = snapshot.endpoints;
@@ -202,8 +207,8 @@ void Epolls::find_targets(const Snapshot& snapshot) {
     }
     const uint64_t file = endpoints[i].file;
     const uint32_t target = file == 0 ? UINT32_MAX : targets_.find(file);
-    if (target != UINT32_MAX && channels_of_target_[target] == no_index) {
-      channels_of_target_[target] = endpoints[i].channel;
+    if (target != UINT32_MAX && found_[target].channel == no_index) {
+      found_[target] = {endpoints[i].channel, endpoints[i].inode};
     }
   }
 }
@@ -213,7 +218,7 @@ void Epolls::find_targets(const Snapshot& snapshot) {
 void Epolls::prefetch(size_t item, const Snapshot& snapshot) const {
   const auto channel_of = [&](size_t index) {
     const uint32_t target = index < items_.size() ? items_[index].target : UINT32_MAX;
-    return target == UINT32_MAX ? no_index : channels_of_target_[target];
+    return target == UINT32_MAX ? no_index : found_[target].channel;
   };
   if (const ChannelIndex far = channel_of(item + 2 * look_ahead); far != no_index) {
     __builtin_prefetch(&snapshot.channels[far].id);
@@ -251,12 +256,16 @@ void Epolls::finish(Assembly& assembly) {
       json += ",\"events\":";
       json += events;
       json += ",\"target\":";
-      const ChannelIndex target =
-          item.target == UINT32_MAX ? no_index : channels_of_target_[item.target];
-      if (target == no_index) {
+      const Target target = item.target == UINT32_MAX ? Target{} : found_[item.target];
+      if (target.channel == no_index) {
         json += "null";
       } else {
-        append_id(json, builder.channel(target).id);
+        append_id(json, builder.channel(target.channel).id);
+      }
+      if (assembly.request.relations) {
+        constexpr uint32_t to_read = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
+        builder.snapshot().watched.push_back(
+            {instance.channel, target.channel, target.inode, (item.events & to_read) == 0});
       }
       json += '}';
     }

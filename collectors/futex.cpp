@@ -320,6 +320,11 @@ void Futexes::make_channel(Futex& futex) {
   } else {
     builder.boolean(futex.channel, "owner_died", guess.owner == FutexGuess::Owner::died);
   }
+  if (futex.shared && assembly_.request.relations) {
+    for (const uint32_t pid : mappings_.mappers(static_cast<uint32_t>(futex.space))) {
+      builder.snapshot().reach.push_back({futex.channel, assembly_.process(pid)});
+    }
+  }
   endpoint.role = Role::waiter;
   for (uint32_t at = futex.first; at != UINT32_MAX; at = waiters_[at].next) {
     endpoint.thread = waiters_[at].thread;

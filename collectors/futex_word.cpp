@@ -177,11 +177,15 @@ bool is_barrier(const FutexCall& call, const FutexView& view) {
 
 /// pthread_join() waits for the kernel to clear the thread's TID, which wakes without the private
 /// flag (set_tid_address(2)). glibc 2.36 nptl/descr.h, struct pthread: tid, an unused word, then
-/// the list of robust mutexes, robust_prev and robust_head, empty when they point at the latter.
+/// the list of robust mutexes, robust_prev and robust_head, empty when they point at the latter. It
+/// is not when the thread holds such mutexes; then the head's futex_offset tells, from a mutex's
+/// list to its lock word.
 bool is_join(const FutexCall& call, const FutexView& view) {
   const auto word = view.at(0), low = view.at(8), high = view.at(12);
-  return !call.private_flag && word && low && high && *word == call.expected && *word != 0 &&
-         *word <= pid_limit && (uint64_t{*high} << 32 | *low) == call.address + 16;
+  const bool has_empty_list = low && high && (uint64_t{*high} << 32 | *low) == call.address + 16;
+  const bool has_offset = view.at(24) == 0xffffffe0U && view.at(28) == 0xffffffffU;
+  return !call.private_flag && word && *word == call.expected && *word != 0 && *word <= pid_limit &&
+         (has_empty_list || has_offset);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "collectors/process_facts.h"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 
@@ -223,6 +224,17 @@ void recognize_cgroup(ProcessFacts& facts) {
       }
     }
   }
+}
+
+std::optional<SignalSet> read_caught_signals(const ProcRoot& proc, int pid) {
+  const auto status = read_status(proc, std::to_string(pid));
+  if (!status || !status->caught) {
+    return std::nullopt;
+  }
+  const auto bit = [](int number) { return SignalSet{1} << (number - 1); };
+  constexpr int library_first = 32, library_second = 33;
+  return *status->caught & ~(bit(library_first) | bit(library_second) | bit(SIGILL) | bit(SIGTRAP) |
+                             bit(SIGABRT) | bit(SIGBUS) | bit(SIGFPE) | bit(SIGSEGV) | bit(SIGSYS));
 }
 
 ProcessFacts read_process_facts(const ProcRoot& proc, int pid, bool with_threads) {

@@ -50,6 +50,11 @@ struct ProcessFacts {
 /// with_threads: the threads, their stacks too.
 ProcessFacts read_process_facts(const ProcRoot& proc, int pid, bool with_threads);
 
+/// The signals that a process catches and that come from outside: not those of the C library (32
+/// and 33), nor those that only its own mistakes raise (SIGSEGV and the like). Nothing when it
+/// cannot be told.
+std::optional<SignalSet> read_caught_signals(const ProcRoot& proc, int pid);
+
 /// Sets container, container_runtime and unit from cgroup.
 void recognize_cgroup(ProcessFacts& facts);
 

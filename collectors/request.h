@@ -17,6 +17,7 @@ struct Request {
   SourceChoice source = SourceChoice::automatic;
   std::vector<pid_t> pids;  ///< only channels with an endpoint here, peers included; empty: all
   std::bitset<kind_count> kinds;  ///< none set: all
+  bool relations = false;         ///< Snapshot::watched and Snapshot::reach
   [[nodiscard]] bool wants(Kind kind) const {
     return kinds.none() || kinds.test(static_cast<size_t>(kind));
   }

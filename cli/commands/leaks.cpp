@@ -472,7 +472,7 @@ int run_leaks(const Options& options, const Stage& stage) {
     if (!age) {
       return stage.misuse(age.error().text());
     }
-    query.min_age_s = *age;
+    query.min_age_s = *age / 1'000'000'000;
   }
   if (const std::string problem = contradiction(options, stage); !problem.empty()) {
     return stage.misuse(problem);

@@ -32,24 +32,6 @@ void append_bytes(std::string& out, uint64_t bytes) {
   }
 }
 
-void append_duration(std::string& out, uint64_t milliseconds) {
-  const auto to = std::back_inserter(out);
-  const uint64_t seconds = milliseconds / 1000;
-  if (milliseconds < 1000) {
-    fmt::format_to(to, "{}ms", milliseconds);
-  } else if (milliseconds < 10'000) {
-    fmt::format_to(to, "{}.{}s", seconds, milliseconds % 1000 / 100);
-  } else if (seconds < 60) {
-    fmt::format_to(to, "{}s", seconds);
-  } else if (seconds < 3600) {
-    fmt::format_to(to, "{}m{:02}s", seconds / 60, seconds % 60);
-  } else if (seconds < 86400) {
-    fmt::format_to(to, "{}h{:02}m", seconds / 3600, seconds % 3600 / 60);
-  } else {
-    fmt::format_to(to, "{}d{}h", seconds / 86400, seconds % 86400 / 3600);
-  }
-}
-
 unsigned percent(uint64_t used, uint64_t limit) {
   if (used == 0) {
     return 0;
@@ -82,20 +64,6 @@ std::string time_text(int64_t realtime_ns) {
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
                      parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
                      realtime_ns / 1'000'000 % 1000);
-}
-
-Since since(const Thread& thread) {
-  constexpr uint64_t noticeable_ns = 100'000'000;
-  if (!thread.blocked_ns) {
-    return {};
-  }
-  const uint64_t least = *thread.blocked_ns;
-  bool exact = false;
-  if (thread.last_run_ns) {
-    const uint64_t most = std::max(*thread.last_run_ns, least);
-    exact = most - least <= noticeable_ns || most - least <= least / 10;
-  }
-  return {least / 1'000'000, exact};
 }
 
 void append_since(std::string& out, const Since& since, bool utf8) {

@@ -9,14 +9,12 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "collectors/model/snapshot.h"
+#include "collectors/model/duration.h"
 
 namespace ipcscope {
 
 /// Appends "512", "4.0K", "64K", "1.5G": powers of 1024, at most four characters.
 void append_bytes(std::string& out, uint64_t bytes);
-/// Appends "340ms", "41s", "5m12s", "3h12m", "2d4h".
-void append_duration(std::string& out, uint64_t milliseconds);
 /// Hundredths of used in limit: 0 only when nothing is used, 100 only when it is full.
 unsigned percent(uint64_t used, uint64_t limit);
 /// "SIGINT", "SIGRTMIN+3", "signal 77".
@@ -24,12 +22,6 @@ std::string signal_name(int number);
 /// RFC 3339 in UTC with milliseconds.
 std::string time_text(int64_t realtime_ns);
 
-/// How long a thread has been blocked, as far as its source can tell.
-struct Since {
-  std::optional<uint64_t> milliseconds;
-  bool exact = false;  ///< false: it may be more
-};
-Since since(const Thread& thread);
 /// Appends "41s", or with a sign before it when it may be more; nothing when it is unknown.
 void append_since(std::string& out, const Since& since, bool utf8);
 

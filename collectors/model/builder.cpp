@@ -236,6 +236,18 @@ Snapshot SnapshotBuilder::finish() {
         s.channels[channel].first_wait = first;
         s.channels[channel].wait_count = count;
       });
+  for (Watched& watched : s.watched) {
+    watched.epoll = moved(channel_at, watched.epoll);
+    watched.channel = moved(channel_at, watched.channel);
+  }
+  std::stable_sort(s.watched.begin(), s.watched.end(),
+                   [](const Watched& a, const Watched& b) { return a.epoll < b.epoll; });
+  for (Reach& reach : s.reach) {
+    reach.channel = moved(channel_at, reach.channel);
+    reach.process = moved(process_at, reach.process);
+  }
+  std::stable_sort(s.reach.begin(), s.reach.end(),
+                   [](const Reach& a, const Reach& b) { return a.channel < b.channel; });
   by_id_ = {};
   return std::move(snapshot_);
 }

@@ -164,6 +164,20 @@ struct Wait {
   int32_t target = 0;                  ///< pid or tid it waits for, where the operation has one
 };
 
+/// A channel that an epoll instance watches.
+struct Watched {
+  ChannelIndex epoll = no_index;
+  ChannelIndex channel = no_index;  ///< no_index: not a channel, or not resolved
+  uint32_t inode = 0;               ///< of a socket: the end that is watched
+  bool to_write = false;            ///< it is watched for room only
+};
+
+/// A process that can reach the memory of a shared futex.
+struct Reach {
+  ChannelIndex channel = no_index;
+  ProcessIndex process = no_index;
+};
+
 /// What a source could and could not read.
 struct Coverage {
   enum class State : uint8_t { full, partial, unavailable };
@@ -190,6 +204,8 @@ struct Snapshot {
   std::vector<Attribute> attributes;    ///< each channel's together, in their documented order
   std::vector<Wait> waits;              ///< by thread
   std::vector<uint32_t> channel_waits;  ///< indexes into waits, by channel
+  std::vector<Watched> watched;         ///< by epoll; only where the request wants relations
+  std::vector<Reach> reach;             ///< by channel; likewise
   Arena arena;
 
   [[nodiscard]] std::span<const Endpoint> endpoints_of(const Channel& channel) const;

@@ -37,8 +37,8 @@ expect 2 "ipcscope: '--json' and '--output' cannot be used together$ls" ls --jso
 leaks="; try 'ipcscope leaks --help'"
 expect 2 "ipcscope: unknown kind 'seg'; did you mean 'sem'?$leaks" leaks seg
 expect 2 "ipcscope: a pipe cannot be left behind$leaks" leaks shm pipe
-expect 2 "ipcscope: '10x' is not a time, such as 90, 90s, 10m, 2h or 1d$leaks" leaks --min-age 10x
-expect 2 "ipcscope: '-3' is not a time, such as 90, 90s, 10m, 2h or 1d$leaks" leaks --min-age=-3
+expect 2 "ipcscope: '10x' is not a time, such as 90, 500ms, 10m, 2h or 1d$leaks" leaks --min-age 10x
+expect 2 "ipcscope: '-3' is not a time, such as 90, 500ms, 10m, 2h or 1d$leaks" leaks --min-age=-3
 expect 2 "ipcscope: no user 'nobody-at-all'$leaks" leaks --user nobody-at-all
 expect 2 "ipcscope: 'own' is neither the inode number of a namespace nor all$leaks" leaks --namespace own
 expect 2 "ipcscope: no process was seen in namespace 7" leaks --namespace 7
@@ -58,6 +58,16 @@ expect 2 "ipcscope: unknown option '--tree'; try 'ipcscope doctor --help'" docto
 expect 2 "ipcscope: 'x' is too much; try 'ipcscope doctor --help'" doctor x
 expect 2 "ipcscope: no channel 'pip:3': unknown kind 'pip'; did you mean 'pipe'?" show pip:3
 expect 2 "ipcscope: no channel 'fifo:/nowhere'" show fifo:/nowhere
+why="; try 'ipcscope why --help'"
+expect 2 "ipcscope: 'abc' is not a process number$why" why abc
+expect 2 "ipcscope: '0' is not a process number$why" why 1 0
+expect 2 "ipcscope: 'soon' is not a time, such as 90, 500ms, 10m, 2h or 1d$why" why --longer-than soon
+expect 2 "ipcscope: '-1' is not a time, such as 90, 500ms, 10m, 2h or 1d$why" why --longer-than -1
+expect 2 "ipcscope: 'x' is not a time, such as 90, 500ms, 10m, 2h or 1d$why" why --watch x
+expect 2 "ipcscope: '--watch' needs at least 0.1 seconds$why" why --watch 0
+expect 2 "ipcscope: '--json' and '--dot' cannot be used together$why" why --json --dot
+expect 2 "ipcscope: '--watch' and '--dot' cannot be used together$why" why --watch 1 --dot
+expect 2 "ipcscope: unknown option '--twise'; did you mean '--twice'?$why" why --twise
 
 # A process that is gone.
 sleep 0 &
@@ -65,6 +75,7 @@ gone=$!
 wait $gone
 expect 2 "ipcscope: no process $gone" ls -p $gone
 expect 2 "ipcscope: no process $gone, and no channel with that number" show $gone
+expect 2 "ipcscope: no process or thread $gone" why $gone
 
 # Without the privilege, BPF is refused and not replaced.
 if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
@@ -75,7 +86,7 @@ if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"
 fi
 
 # Helps are golden: UPDATE=1 writes them anew.
-for command in '' ls show leaks doctor; do
+for command in '' ls show why leaks doctor; do
   # shellcheck disable=SC2086
   run $command --help
   golden=$GOLDEN/help${command:+-$command}.txt

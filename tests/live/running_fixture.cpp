@@ -32,6 +32,19 @@ constexpr Impossible impossible[] = {
     {"memfd-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
 };
 
+std::vector<std::string> names_of(bool scenes) {
+  const Document table = parse(run({IPCSCOPE_FIXTURE_PROGRAM, "--list", "--json"}).output);
+  std::vector<std::string> names;
+  for (const Json& fixture : member(table, "fixtures").GetArray()) {
+    const std::string_view name = text_of(member(fixture, "name"));
+    const bool is_scene = name.starts_with("why-") || name == "maze";
+    if (name != "crowd" && is_scene == scenes) {
+      names.emplace_back(name);
+    }
+  }
+  return names;
+}
+
 std::vector<std::string> command_of(const std::string& name,
                                     const std::vector<std::string>& settings) {
   std::vector<std::string> command = {IPCSCOPE_FIXTURE_PROGRAM, name};
@@ -84,17 +97,9 @@ std::string RunningFixture::stop() {
   return {};
 }
 
-std::vector<std::string> fixture_names() {
-  const Document table = parse(run({IPCSCOPE_FIXTURE_PROGRAM, "--list", "--json"}).output);
-  std::vector<std::string> names;
-  for (const Json& fixture : member(table, "fixtures").GetArray()) {
-    const std::string_view name = text_of(member(fixture, "name"));
-    if (name != "crowd") {
-      names.emplace_back(name);
-    }
-  }
-  return names;
-}
+std::vector<std::string> fixture_names() { return names_of(false); }
+
+std::vector<std::string> scene_names() { return names_of(true); }
 
 std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) {
   for (const Impossible& each : impossible) {

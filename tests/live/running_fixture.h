@@ -35,8 +35,10 @@ class RunningFixture {
   Program program_;
 };
 
-/// The names of all fixtures but the crowd.
+/// The names of the fixtures about one channel: all but the crowd and the scenes.
 std::vector<std::string> fixture_names();
+/// The names of those about several threads that wait for each other.
+std::vector<std::string> scene_names();
 
 /// What is told about a fixture that this machine cannot run: the reason is in the fixture's words.
 /// Everywhere else than in this table, such a fixture makes a test fail where CI=true is set.

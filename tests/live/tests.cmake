@@ -26,13 +26,18 @@ function(add_live_tests)
   math(EXPR last "${count} - 1")
   foreach(index RANGE ${last})
     string(JSON name GET "${table}" fixtures ${index} name)
-    # The crowd is the benchmarks' load, without a truth for each channel.
-    if(name STREQUAL crowd)
+    # The crowd is the benchmarks' load, without a truth for each channel. The scenes are about
+    # `why`: two tests go through all of them.
+    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^why-")
       continue()
     endif()
     foreach(source bpf proc)
       add_live_test(live.${source}.${name} --fixture ${name} --source ${source} "fixture")
     endforeach()
+  endforeach()
+  foreach(source bpf proc)
+    add_live_test(live.${source}.why --source ${source} "why")
+    set_tests_properties(live.${source}.why PROPERTIES TIMEOUT 600)
   endforeach()
   # The further test cases. Each has one tag, its name here.
   execute_process(COMMAND "${live_program}" --list-test-names-only "~[fixture]"

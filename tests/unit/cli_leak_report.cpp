@@ -183,17 +183,4 @@ TEST_CASE("only what is leaked or suspect can be removed", "[leak_report]") {
   CHECK_FALSE(removable(Verdict::live));
 }
 
-TEST_CASE("a duration as an option", "[leak_report]") {
-  CHECK(*parse_duration("90") == 90);
-  CHECK(*parse_duration("90s") == 90);
-  CHECK(*parse_duration("10m") == 600);
-  CHECK(*parse_duration("2h") == 7200);
-  CHECK(*parse_duration("1d") == 86400);
-  CHECK(*parse_duration("0") == 0);
-  for (const char* wrong : {"", "s", "-1", "1.5h", "10 m", "1w", "10ms", "18446744073709551615d",
-                            "99999999999999d", "+3"}) {
-    CHECK_FALSE(parse_duration(wrong));
-  }
-}
-
 }  // namespace ipcscope

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "analysis/stuck.h"
+#include "analysis/wait_graph.h"
+#include "collectors/base/proc_root.h"
+#include "collectors/base/result.h"
+#include "collectors/model/snapshot.h"
+#include "collectors/request.h"
+
+namespace ipcscope {
+
+/// Threads that have come to the same end by the same way.
+struct ChainGroup {
+  WaitGraph::Chain chain;            ///< of the first of them
+  std::vector<ThreadIndex> threads;  ///< the one that has waited longest first
+};
+
+/// Who could end one wait.
+struct WhyBranch {
+  uint32_t wait = no_index;
+  std::vector<ThreadIndex> to;  ///< those that are told
+  size_t moving = 0;            ///< others that are not stuck
+  size_t stuck = 0;             ///< others that are
+  bool more = false;            ///< and more that were not counted
+};
+
+/// One answer of `why`. The graph refers to the snapshot, so it stays where it was made.
+struct WhyReport {
+  Snapshot snapshot;
+  WaitFacts facts;
+  std::optional<WaitGraph> graph;
+  std::vector<ChainGroup> groups;  ///< of the threads asked for, or that wait long
+  std::vector<Finding> findings;
+  WaitCounts counts;
+  std::optional<uint64_t> apart_ms;  ///< how far apart two looks were; nothing: one look
+  size_t dropped = 0;                ///< findings that moved meanwhile
+  std::unordered_map<int, std::vector<std::string>> stacks;  ///< by tid: frames, raw bytes
+
+  /// The waits of a thread that are to be told, and who could end each.
+  [[nodiscard]] std::vector<WhyBranch> branches(ThreadIndex thread) const;
+};
+
+struct WhyQuestion {
+  Request request;
+  std::vector<pid_t> targets;  ///< processes or threads; none: everything that is stuck
+  uint64_t longer_than_ns = 0;
+  bool twice = true;
+  std::chrono::milliseconds apart{40};  ///< at least, between two looks
+};
+
+/// Looks at the host once, and at the threads of findings twice. Fails when nothing could be
+/// collected. A target that is not in the snapshot is left out of the groups.
+Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const ProcRoot& proc);
+
+}  // namespace ipcscope
