@@ -32,7 +32,7 @@ sem=$(ipcmk -S 3 | grep -oE '[0-9]+$')
 evil=$'/dev/shm/ipcscope-test-\e[31m\n\xff'
 head -c 8192 /dev/zero >"$evil"
 touch -d '1 hour ago' "$evil"
-head -c 5 /dev/zero >/dev/shm/ipcscope-test-file
+printf hello >/dev/shm/ipcscope-test-file
 
 run leaks shm
 check "a segment: status" test "$status" -eq 1
