@@ -484,7 +484,8 @@ int run_leaks(const Options& options, const Stage& stage) {
   if (!snapshot) {
     return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
   }
-  const Leftovers leftovers = find_leftovers(*snapshot, stage.proc, options.source, snapshot->coverage);
+  const Leftovers leftovers =
+      find_leftovers(*snapshot, stage.proc, options.source, snapshot->coverage);
   const bool own_user_only = options.user.empty() && filter->user.has_value();
   LeakReport report =
       make_leak_report(*snapshot, leftovers, find_leaks(*snapshot, leftovers, query), *filter,
