@@ -77,9 +77,10 @@ void Leak::add(const char* fact, std::string text, Verdict allows) {
   evidence.push_back({fact, std::move(text), allows});
 }
 
-const Evidence* Leak::deciding() const {
-  const auto found = std::find_if(evidence.begin(), evidence.end(),
-                                  [this](const Evidence& each) { return each.allows == verdict; });
+const LeakEvidence* Leak::deciding() const {
+  const auto found =
+      std::find_if(evidence.begin(), evidence.end(),
+                   [this](const LeakEvidence& each) { return each.allows == verdict; });
   return found == evidence.end() ? nullptr : &*found;
 }
 

@@ -21,7 +21,7 @@ enum class Verdict : uint8_t {
 std::string_view verdict_name(Verdict verdict);
 
 /// One thing that speaks for or against an object having been left behind.
-struct Evidence {
+struct LeakEvidence {
   const char* fact;  ///< key in JSON: "creator", "attached", "undo", "blocked", "age", ...
   std::string text;  ///< "process 812 ended", "nobody has it attached"; raw bytes
   Verdict allows;    ///< the best verdict that this fact leaves open
@@ -41,12 +41,12 @@ struct Leak {
   std::optional<uint64_t> bytes;      ///< memory that it takes
   std::optional<uint64_t> age_s;      ///< since it was last used or changed
   std::string lost;                   ///< what a removal would lose: "3 messages, 120 bytes"
-  std::vector<Evidence> evidence;
+  std::vector<LeakEvidence> evidence;
 
   /// Adds a fact; the verdict becomes the worst that all facts together leave open.
   void add(const char* fact, std::string text, Verdict allows);
   /// The first fact that decided the verdict; null when there is none.
-  [[nodiscard]] const Evidence* deciding() const;
+  [[nodiscard]] const LeakEvidence* deciding() const;
 };
 
 struct LeakQuery {

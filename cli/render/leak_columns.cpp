@@ -106,13 +106,13 @@ std::string why(const Leak& leak) {
   static constexpr std::string_view usual[] = {"attached", "undo", "blocked", "age", "creator"};
   std::string text;
   if (leak.verdict != Verdict::leaked) {
-    const Evidence* deciding = leak.deciding();
+    const LeakEvidence* deciding = leak.deciding();
     return deciding != nullptr ? deciding->text : text;
   }
   if (!leak.lost.empty()) {
     text = fmt::format("loses {}", leak.lost);
   }
-  for (const Evidence& each : leak.evidence) {
+  for (const LeakEvidence& each : leak.evidence) {
     const bool is_usual =
         std::find(std::begin(usual), std::end(usual), each.fact) != std::end(usual);
     if (!is_usual || (std::string_view(each.fact) == "creator" && !leak.creator)) {

@@ -40,7 +40,7 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
                       const LeakForm& form) {
   size_t width = 0;
   for (const Leak& leak : report.leaks) {
-    for (const Evidence& each : leak.evidence) {
+    for (const LeakEvidence& each : leak.evidence) {
       width = std::max(width, std::string_view(each.fact).size());
     }
   }
@@ -53,7 +53,7 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
     out.put(' ');
     out.write(leak_label(report, leak, terminal.escape()));
     out.put('\n');
-    for (const Evidence& each : leak.evidence) {
+    for (const LeakEvidence& each : leak.evidence) {
       std::string text = escaped(each.text, terminal.escape());
       if (each.allows != Verdict::leaked && each.allows != leak.verdict) {
         text += fmt::format(" ({})", verdict_name(each.allows));

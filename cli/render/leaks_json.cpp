@@ -16,7 +16,7 @@ std::string_view severity(const Leak& leak) {
 void write_evidence(Json& json, const Leak& leak) {
   json.key("evidence");
   json.begin_object();
-  for (const Evidence& each : leak.evidence) {
+  for (const LeakEvidence& each : leak.evidence) {
     json.text(each.fact, each.text);
   }
   json.end_object();

@@ -239,7 +239,7 @@ inline Leak judge_one(LeftBehind& scene) {
 
 /// What an object's evidence says of a fact; empty when it has none.
 inline std::string fact(const Leak& leak, std::string_view name) {
-  for (const Evidence& each : leak.evidence) {
+  for (const LeakEvidence& each : leak.evidence) {
     if (name == each.fact) {
       return each.text;
     }
