@@ -139,14 +139,16 @@ class BpfSource final : public Source {
 
  private:
   [[nodiscard]] bool can_tell_related(const Request& request) const;
+  Result<void> walk_all(Drain& drain);
   Result<void> walk_related(const Request& request, const RecordSink& sink, uint64_t& malformed);
-  Result<void> read_mappings();
+  void read_mappings();
 
   Loaded walk_;
   Loaded mappings_;
   walk_state state_{};
-  /// Read before the walk when that needs to know them.
-  std::optional<std::vector<mapping_record>> known_mappings_;
+  /// Read during the walk, or before its second half, which needs to know them.
+  std::vector<mapping_record> known_mappings_;
+  std::optional<Result<void>> mappings_read_;
   uint64_t mappings_lost_ = 0;
 };
 
@@ -222,15 +224,13 @@ bool BpfSource::can_tell_related(const Request& request) const {
          state_.relations != nullptr && mappings_.error == 0;
 }
 
-Result<void> BpfSource::read_mappings() {
-  std::vector<mapping_record>& known = known_mappings_.emplace();
+void BpfSource::read_mappings() {
   const RecordSink keep = [&](const record& fact) {
-    known.push_back(reinterpret_cast<const mapping_record&>(fact));
+    known_mappings_.push_back(reinterpret_cast<const mapping_record&>(fact));
   };
   Drain drain{keep};
-  Result<void> done = run(mappings_.program, drain);
+  mappings_read_ = run(mappings_.program, drain);
   mappings_lost_ = drain.malformed;
-  return done;
 }
 
 /// The chosen processes first, then those that may have another end of anything that these have.
@@ -251,10 +251,11 @@ Result<void> BpfSource::walk_related(const Request& request, const RecordSink& s
   if (Result<void> done = run(walk_.program, chosen_drain); !done) {
     return done;
   }
-  if (Result<void> done = read_mappings(); !done) {
-    return done;
+  read_mappings();
+  if (!*mappings_read_) {
+    return *mappings_read_;
   }
-  for (const mapping_record& mapping : *known_mappings_) {
+  for (const mapping_record& mapping : known_mappings_) {
     if (is_chosen(mapping.head.pid)) {
       const u32 bit = WANTED_BIT(mapping.object);
       const u8 present = 1;
@@ -274,6 +275,18 @@ Result<void> BpfSource::walk_related(const Request& request, const RecordSink& s
   return done;
 }
 
+/// All processes, and at the same time their mappings.
+Result<void> BpfSource::walk_all(Drain& drain) {
+  std::thread beside([&] {
+    if (mappings_.error == 0) {
+      read_mappings();
+    }
+  });
+  Result<void> done = run(walk_.program, drain);
+  beside.join();
+  return done;
+}
+
 Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
                              std::vector<Coverage>& coverage) {
   *state_.realtime_offset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
@@ -281,7 +294,7 @@ Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
   *state_.items_lost = 0;
   Drain drain{sink};
   if (Result<void> done = can_tell_related(request) ? walk_related(request, sink, drain.malformed)
-                                                    : run(walk_.program, drain);
+                                                    : walk_all(drain);
       !done) {
     return done;
   }
@@ -302,25 +315,21 @@ Result<void> BpfSource::mappings(const Request& /*request*/, const RecordSink& s
   if (mappings_.error != 0) {
     return system_failure("loading the BPF iterator over mappings", mappings_.error);
   }
+  if (!mappings_read_) {
+    read_mappings();
+  }
+  for (const mapping_record& mapping : known_mappings_) {
+    sink(mapping.head);
+  }
+  if (!*mappings_read_) {
+    return *mappings_read_;
+  }
   Coverage seen;
   seen.source = "bpf-iter-vma";
-  const RecordSink counted = [&](const record& fact) {
-    seen.checked++;
-    sink(fact);
-  };
-  if (known_mappings_) {
-    for (const mapping_record& mapping : *known_mappings_) {
-      counted(mapping.head);
-    }
-    seen.lost = mappings_lost_;
-  } else {
-    Drain drain{counted};
-    if (Result<void> done = run(mappings_.program, drain); !done) {
-      return done;
-    }
-    seen.lost = drain.malformed;
-  }
+  seen.checked = known_mappings_.size();
+  seen.lost = mappings_lost_;
   coverage.push_back(std::move(seen));
+  known_mappings_ = {};
   return {};
 }
 

@@ -6,11 +6,14 @@
 
 #include <array>
 #include <cstring>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 
 #include "bpf/socket.h"
+#include "collectors/base/identity_map.h"
 #include "collectors/socket.h"
 #include "collectors/socket_ends.h"
 
@@ -52,16 +55,17 @@ struct Connection {
   bool operator==(const Connection&) const = default;
 };
 
-struct ConnectionHash {
-  size_t operator()(const Connection& key) const {
-    const auto bytes = [](const Name& name) {
-      return std::string_view(reinterpret_cast<const char*>(name.address.data()), 16);
-    };
-    const std::hash<std::string_view> hash;
-    return hash(bytes(key.local)) * 31 + hash(bytes(key.remote)) + size_t{key.local.port} * 65599 +
-           size_t{key.remote.port} * 7919 + key.net_ns + key.protocol;
-  }
-};
+/// A number for a connection, as good as unique; never 0.
+uint64_t fingerprint(const Connection& of) {
+  std::array<char, 42> bytes;
+  std::memcpy(bytes.data(), of.local.address.data(), 16);
+  std::memcpy(&bytes[16], of.remote.address.data(), 16);
+  std::memcpy(&bytes[32], &of.local.port, 2);
+  std::memcpy(&bytes[34], &of.remote.port, 2);
+  std::memcpy(&bytes[36], &of.net_ns, 4);
+  std::memcpy(&bytes[40], &of.protocol, 2);
+  return std::hash<std::string_view>{}({bytes.data(), bytes.size()}) | 1;
+}
 
 Name make_name(const u8 (&address)[16], uint16_t port, uint16_t family) {
   Name name;
@@ -119,7 +123,10 @@ class InetSockets final : public Mechanism {
 
   void join_backlogs(SnapshotBuilder& builder);
 
+  [[nodiscard]] InetEnd* peer_of(const InetEnd& end);
+
   SocketEnds<InetEnd> ends_;
+  IdentityMap by_connection_;  ///< the first end of each fingerprint
   std::string id_;
 };
 
@@ -145,6 +152,13 @@ void InetSockets::take(const record& fact, Assembly& assembly) {
   end.protocol = from.protocol;
   end.state = from.state;
   end.family = from.family;
+  if (!end.remote.empty()) {
+    uint32_t& first =
+        by_connection_.slot(fingerprint({end.local, end.remote, end.net_ns, end.protocol}), is_new);
+    if (is_new) {
+      first = static_cast<uint32_t>(ends_.all().size() - 1);
+    }
+  }
 }
 
 Kind kind_of(uint16_t protocol) {
@@ -276,30 +290,28 @@ void InetSockets::join_backlogs(SnapshotBuilder& builder) {
   }
 }
 
+/// The end that this one is connected to, if it is on this host and has no channel yet.
+InetEnd* InetSockets::peer_of(const InetEnd& end) {
+  if (end.remote.empty()) {
+    return nullptr;
+  }
+  const Connection wanted = {end.remote, end.local, end.net_ns, end.protocol};
+  const uint32_t found = by_connection_.find(fingerprint(wanted));
+  if (found == UINT32_MAX) {
+    return nullptr;
+  }
+  InetEnd& peer = ends_.all()[found];
+  const bool is_it = Connection{peer.local, peer.remote, peer.net_ns, peer.protocol} == wanted;
+  return is_it && &peer != &end && peer.channel == no_index ? &peer : nullptr;
+}
+
 void InetSockets::finish(Assembly& assembly) {
   std::vector<InetEnd>& ends = ends_.all();
-  std::unordered_map<Connection, uint32_t, ConnectionHash> connected;
-  connected.reserve(ends.size());
-  for (uint32_t i = 0; i < ends.size(); i++) {
-    if (!ends[i].remote.empty()) {
-      connected.emplace(Connection{ends[i].local, ends[i].remote, ends[i].net_ns, ends[i].protocol},
-                        i);
-    }
-  }
-  for (uint32_t i = 0; i < ends.size(); i++) {
-    InetEnd& end = ends[i];
+  for (InetEnd& end : ends) {
     if (end.channel != no_index) {
       continue;
     }
-    InetEnd* peer = nullptr;
-    if (!end.remote.empty()) {
-      const auto found =
-          connected.find(Connection{end.remote, end.local, end.net_ns, end.protocol});
-      if (found != connected.end() && found->second != i &&
-          ends[found->second].channel == no_index) {
-        peer = &ends[found->second];
-      }
-    }
+    InetEnd* peer = peer_of(end);
     InetEnd* first = &end;
     if (peer != nullptr && peer->local < end.local) {
       std::swap(first, peer);
