@@ -153,6 +153,9 @@ void TreeWriter::add_branches(const Item& item) {
   for (const WhyBranch& branch : report_.branches(item.thread)) {
     const Wait& wait = snapshot_.waits[branch.wait];
     write_line(item.below + "  ", item.below, wait_text(snapshot_, wait));
+    if (const std::string note = wait_note(snapshot_, wait); !note.empty()) {
+      write_line(item.below + "    ", item.below, note);
+    }
     const std::string_view role = releaser_role(snapshot_, wait);
     for (const ThreadIndex each : branch.to) {
       below.push_back({.thread = each, .role = role, .note = {}, .lead = {}, .below = {}});
@@ -220,8 +223,9 @@ std::string verdict_text(const WhyReport& report, const WaitGraph::Chain& chain)
       }
       text += thread_label(snapshot, chain.steps[chain.knot_begin].thread);
     }
-  } else if (chain.steps.size() > 1) {
-    text += fmt::format(" ({})", thread_label(snapshot, chain.steps.back().thread));
+  } else if (const std::string last = thread_label(snapshot, chain.steps.back().thread);
+             chain.steps.size() > 1 && text.find(last) == std::string::npos) {
+    text += fmt::format(" ({})", last);
   }
   return text;
 }
