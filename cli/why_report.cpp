@@ -6,6 +6,8 @@
 #include <thread>
 #include <unordered_set>
 
+#include "analysis/wait_words.h"
+#include "cli/why_kernel.h"
 #include "collectors/freezer.h"
 #include "collectors/process_facts.h"
 #include "collectors/second_look.h"
@@ -287,6 +289,15 @@ std::vector<WhyBranch> WhyReport::branches(ThreadIndex thread) const {
   return found;
 }
 
+std::string WhyReport::verdict(const WaitGraph::Chain& chain) const {
+  std::string text = root_text(snapshot, chain);
+  const auto sleep = kernel.find(snapshot.threads[chain.steps.back().thread].tid);
+  if (chain.root == Root::device && sleep != kernel.end() && !sleep->second.reason.empty()) {
+    text += ": " + sleep->second.reason;
+  }
+  return text;
+}
+
 Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const ProcRoot& proc) {
   for (int look = 1;; look++) {
     auto report = std::make_unique<WhyReport>();
@@ -309,6 +320,7 @@ Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const Pr
       keep_those_of(*report, threads);
     }
     if (!question.twice || look_twice(*report, question, proc, first) || look == most_looks) {
+      add_kernel_stacks(*report, proc);
       return report;
     }
   }

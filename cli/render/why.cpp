@@ -126,7 +126,7 @@ void TreeWriter::write_thread(const Item& item, bool again) {
                    item.others == 1 ? "" : "s");
   }
   if (chain.steps.size() == 1 && chain.root != Root::deadlock && chain.steps[0].wait == no_index) {
-    text += ", " + root_text(snapshot_, chain);
+    text += ", " + report_.verdict(chain);
   }
   write_line(item.lead, item.below, text);
 }
@@ -164,6 +164,11 @@ void TreeWriter::add_branches(const Item& item) {
       below.push_back(
           {.thread = no_index, .role = {}, .note = std::move(text), .lead = {}, .below = {}});
     }
+  }
+  if (const auto sleep = report_.kernel.find(snapshot_.threads[item.thread].tid);
+      sleep != report_.kernel.end() && !sleep->second.functions.empty()) {
+    write_line(item.below + "    ", item.below,
+               fmt::format("in the kernel: {}", fmt::join(sleep->second.functions, ", ")));
   }
   if (const auto stack = report_.stacks.find(snapshot_.threads[item.thread].tid);
       stack != report_.stacks.end()) {
@@ -210,7 +215,7 @@ void TreeWriter::write(ThreadIndex root, size_t others) {
 
 std::string verdict_text(const WhyReport& report, const WaitGraph::Chain& chain) {
   const Snapshot& snapshot = report.snapshot;
-  std::string text = root_text(snapshot, chain);
+  std::string text = report.verdict(chain);
   if (chain.root == Root::deadlock) {
     const size_t length = chain.steps.size() - chain.knot_begin;
     if (length == 1) {
