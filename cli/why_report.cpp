@@ -8,6 +8,7 @@
 
 #include "analysis/wait_words.h"
 #include "cli/why_kernel.h"
+#include "cli/why_semaphores.h"
 #include "collectors/freezer.h"
 #include "collectors/process_facts.h"
 #include "collectors/second_look.h"
@@ -289,6 +290,11 @@ std::vector<WhyBranch> WhyReport::branches(ThreadIndex thread) const {
   return found;
 }
 
+std::string WhyReport::note(uint32_t wait) const {
+  const auto found = notes.find(wait);
+  return found != notes.end() ? found->second : wait_note(snapshot, snapshot.waits[wait]);
+}
+
 std::string WhyReport::verdict(const WaitGraph::Chain& chain) const {
   std::string text = root_text(snapshot, chain);
   const auto sleep = kernel.find(snapshot.threads[chain.steps.back().thread].tid);
@@ -321,6 +327,7 @@ Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const Pr
     }
     if (!question.twice || look_twice(*report, question, proc, first) || look == most_looks) {
       add_kernel_stacks(*report, proc);
+      add_semaphore_notes(*report, proc);
       return report;
     }
   }

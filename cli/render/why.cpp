@@ -153,7 +153,7 @@ void TreeWriter::add_branches(const Item& item) {
   for (const WhyBranch& branch : report_.branches(item.thread)) {
     const Wait& wait = snapshot_.waits[branch.wait];
     write_line(item.below + "  ", item.below, wait_text(snapshot_, wait));
-    if (const std::string note = wait_note(snapshot_, wait); !note.empty()) {
+    if (const std::string note = report_.note(branch.wait); !note.empty()) {
       write_line(item.below + "    ", item.below, note);
     }
     const std::string_view role = releaser_role(snapshot_, wait);

@@ -86,7 +86,7 @@ void WhyJson::write_step(const WaitGraph::Step& step) {
     json_.null();
   }
   json_.text("text", wait != nullptr ? wait_text(snapshot_, *wait) : std::string(), true);
-  json_.text("note", wait != nullptr ? wait_note(snapshot_, *wait) : std::string(), true);
+  json_.text("note", wait != nullptr ? report_.note(step.wait) : std::string(), true);
   json_.text("releaser", wait != nullptr ? releaser_role(snapshot_, *wait) : std::string_view(),
              true);
   if (const auto sleep = report_.kernel.find(thread.tid); sleep != report_.kernel.end()) {
