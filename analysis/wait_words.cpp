@@ -124,6 +124,23 @@ std::string client_text(const Snapshot& snapshot, const Wait& wait) {
   }
 }
 
+/// The daemon at the end of a chain, when the step before waits for what it passes on.
+ProcessIndex last_bus(const Snapshot& snapshot, const WaitGraph::Chain& chain) {
+  if (chain.steps.size() < 2) {
+    return no_index;
+  }
+  const uint32_t wait = chain.steps[chain.steps.size() - 2].wait;
+  const ProcessIndex bus =
+      wait != no_index ? message_bus(snapshot, snapshot.waits[wait]) : no_index;
+  return bus == snapshot.threads[chain.steps.back().thread].process ? bus : no_index;
+}
+
+/// What an idle daemon waits for is not what its caller does.
+std::string bus_text(const Process& bus) {
+  return fmt::format("waiting for the reply of a D-Bus service behind {}, or for a message of one",
+                     process_label(bus));
+}
+
 std::string timer_text(const Thread& thread, const Wait* wait) {
   if (wait == nullptr || !wait->timeout_ns) {
     return "sleeping on a timer";
@@ -216,6 +233,32 @@ std::string wait_text(const Snapshot& snapshot, const Wait& wait) {
   return text;
 }
 
+ProcessIndex message_bus(const Snapshot& snapshot, const Wait& wait) {
+  static constexpr std::string_view daemons[] = {"dbus-daemon", "dbus-broker"};
+  const std::string_view operation = wait.operation;
+  if (wait.channel == no_index || snapshot.channels[wait.channel].kind != Kind::unix_socket ||
+      operation == "connect" || operation == "accept" || waits_for_room(wait)) {
+    return no_index;
+  }
+  const ProcessIndex own = snapshot.threads[wait.thread].process;
+  for (const Endpoint& endpoint : snapshot.endpoints_of(snapshot.channels[wait.channel])) {
+    const bool is_far = endpoint.process != no_index && endpoint.process != own &&
+                        endpoint.role != Role::listener &&
+                        (wait.inode == 0 || endpoint.inode != wait.inode);
+    if (is_far && is_among(snapshot.processes[endpoint.process].command(), daemons)) {
+      return endpoint.process;
+    }
+  }
+  return no_index;
+}
+
+std::string wait_note(const Snapshot& snapshot, const Wait& wait) {
+  const ProcessIndex bus = message_bus(snapshot, wait);
+  return bus == no_index ? std::string()
+                         : fmt::format("{} passes calls on; to which service it cannot be told",
+                                       process_label(snapshot.processes[bus]));
+}
+
 std::string_view releaser_role(const Snapshot& snapshot, const Wait& wait) {
   if (wait.target != 0 || wait.channel == no_index) {
     return std::string_view(wait.operation).starts_with("futex") ? "joined thread" : "child";
@@ -304,6 +347,9 @@ std::string root_text(const Snapshot& snapshot, const WaitGraph::Chain& chain) {
     case Root::timer:
       return timer_text(thread, wait);
     case Root::client:
+      if (const ProcessIndex bus = last_bus(snapshot, chain); bus != no_index) {
+        return bus_text(snapshot.processes[bus]);
+      }
       return wait != nullptr ? client_text(snapshot, *wait) : "waiting for a client";
     case Root::remote:
       return wait != nullptr && wait->channel != no_index
@@ -312,6 +358,9 @@ std::string root_text(const Snapshot& snapshot, const WaitGraph::Chain& chain) {
     case Root::stopped:
       return stopped_text(snapshot, thread);
     case Root::signal:
+      if (const ProcessIndex bus = last_bus(snapshot, chain); bus != no_index) {
+        return bus_text(snapshot.processes[bus]);  // dbus-broker has a signalfd among its events
+      }
       return "waiting for a signal";
     case Root::terminal:
       return wait != nullptr && wait->channel != no_index

@@ -20,6 +20,11 @@ std::string duration_text(uint64_t milliseconds);
 
 /// What a thread does: "write 4096 B to pipe:4455 (65536 of 65536 B)".
 std::string wait_text(const Snapshot& snapshot, const Wait& wait);
+/// The D-Bus daemon from which a thread waits to hear: the other end of its UNIX socket. The daemon
+/// passes on what others send, and nothing outside it tells who is to send it. no_index elsewhere.
+ProcessIndex message_bus(const Snapshot& snapshot, const Wait& wait);
+/// What else is to be said of a wait, a sentence without its stop. Empty: nothing.
+std::string wait_note(const Snapshot& snapshot, const Wait& wait);
 /// What a thread that could end the wait is to it: "holder", "reader", "child".
 std::string_view releaser_role(const Snapshot& snapshot, const Wait& wait);
 /// What such a thread has that is waited for: "holds flock:/x", "has the read end of pipe:4455".

@@ -6,6 +6,9 @@
 #include <thread>
 #include <unordered_set>
 
+#include "analysis/wait_words.h"
+#include "cli/why_kernel.h"
+#include "cli/why_semaphores.h"
 #include "collectors/freezer.h"
 #include "collectors/process_facts.h"
 #include "collectors/second_look.h"
@@ -287,6 +290,20 @@ std::vector<WhyBranch> WhyReport::branches(ThreadIndex thread) const {
   return found;
 }
 
+std::string WhyReport::note(uint32_t wait) const {
+  const auto found = notes.find(wait);
+  return found != notes.end() ? found->second : wait_note(snapshot, snapshot.waits[wait]);
+}
+
+std::string WhyReport::verdict(const WaitGraph::Chain& chain) const {
+  std::string text = root_text(snapshot, chain);
+  const auto sleep = kernel.find(snapshot.threads[chain.steps.back().thread].tid);
+  if (chain.root == Root::device && sleep != kernel.end() && !sleep->second.reason.empty()) {
+    text += ": " + sleep->second.reason;
+  }
+  return text;
+}
+
 Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const ProcRoot& proc) {
   for (int look = 1;; look++) {
     auto report = std::make_unique<WhyReport>();
@@ -309,6 +326,8 @@ Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const Pr
       keep_those_of(*report, threads);
     }
     if (!question.twice || look_twice(*report, question, proc, first) || look == most_looks) {
+      add_kernel_stacks(*report, proc);
+      add_semaphore_notes(*report, proc);
       return report;
     }
   }

@@ -32,6 +32,12 @@ struct WhyBranch {
   bool more = false;            ///< and more that were not counted
 };
 
+/// What the kernel has a thread sleep in.
+struct KernelSleep {
+  std::vector<std::string> functions;  ///< the innermost first
+  std::string reason;                  ///< "disk", "FUSE, served by sshfs[12]"; empty: unknown
+};
+
 /// One answer of `why`. The graph refers to the snapshot, so it stays where it was made.
 struct WhyReport {
   Snapshot snapshot;
@@ -43,9 +49,16 @@ struct WhyReport {
   std::optional<uint64_t> apart_ms;  ///< how far apart two looks were; nothing: one look
   size_t dropped = 0;                ///< findings that moved meanwhile
   std::unordered_map<int, std::vector<std::string>> stacks;  ///< by tid: frames, raw bytes
+  std::unordered_map<uint32_t, std::string> notes;           ///< by wait, of what its memory tells
+  /// By tid, of threads at which a chain ends in the kernel. Without functions: unreadable.
+  std::unordered_map<int, KernelSleep> kernel;
 
   /// The waits of a thread that are to be told, and who could end each.
   [[nodiscard]] std::vector<WhyBranch> branches(ThreadIndex thread) const;
+  /// What else is to be said of a wait. Empty: nothing.
+  [[nodiscard]] std::string note(uint32_t wait) const;
+  /// The verdict in words, with what the kernel's stack tells.
+  [[nodiscard]] std::string verdict(const WaitGraph::Chain& chain) const;
 };
 
 struct WhyQuestion {

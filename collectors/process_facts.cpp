@@ -149,7 +149,16 @@ std::vector<std::string> parse_stack(std::string_view text) {
   return stack;
 }
 
-ThreadFacts read_thread(const ProcRoot& proc, int pid, int tid) {
+bool is_container_id(std::string_view word) {
+  constexpr size_t length = 64;
+  return word.size() == length && std::all_of(word.begin(), word.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+         });
+}
+
+}  // namespace
+
+ThreadFacts read_thread_facts(const ProcRoot& proc, int pid, int tid) {
   const std::string path = fmt::format("{}/task/{}", pid, tid);
   ThreadFacts facts;
   facts.tid = tid;
@@ -165,15 +174,6 @@ ThreadFacts read_thread(const ProcRoot& proc, int pid, int tid) {
   }
   return facts;
 }
-
-bool is_container_id(std::string_view word) {
-  constexpr size_t length = 64;
-  return word.size() == length && std::all_of(word.begin(), word.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
-}  // namespace
 
 void recognize_cgroup(ProcessFacts& facts) {
   struct Prefix {
@@ -266,7 +266,7 @@ ProcessFacts read_process_facts(const ProcRoot& proc, int pid, bool with_threads
     if (tids) {
       std::sort(tids->begin(), tids->end());
       for (const int tid : *tids) {
-        facts.threads.push_back(read_thread(proc, pid, tid));
+        facts.threads.push_back(read_thread_facts(proc, pid, tid));
       }
     }
   }

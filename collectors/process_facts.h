@@ -50,6 +50,9 @@ struct ProcessFacts {
 /// with_threads: the threads, their stacks too.
 ProcessFacts read_process_facts(const ProcRoot& proc, int pid, bool with_threads);
 
+/// One thread of it: for callers that know which one they want of thousands.
+ThreadFacts read_thread_facts(const ProcRoot& proc, int pid, int tid);
+
 /// The signals that a process catches and that come from outside: not those of the C library (32
 /// and 33), nor those that only its own mistakes raise (SIGSEGV and the like). Nothing when it
 /// cannot be told.

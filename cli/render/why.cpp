@@ -126,7 +126,7 @@ void TreeWriter::write_thread(const Item& item, bool again) {
                    item.others == 1 ? "" : "s");
   }
   if (chain.steps.size() == 1 && chain.root != Root::deadlock && chain.steps[0].wait == no_index) {
-    text += ", " + root_text(snapshot_, chain);
+    text += ", " + report_.verdict(chain);
   }
   write_line(item.lead, item.below, text);
 }
@@ -153,6 +153,9 @@ void TreeWriter::add_branches(const Item& item) {
   for (const WhyBranch& branch : report_.branches(item.thread)) {
     const Wait& wait = snapshot_.waits[branch.wait];
     write_line(item.below + "  ", item.below, wait_text(snapshot_, wait));
+    if (const std::string note = report_.note(branch.wait); !note.empty()) {
+      write_line(item.below + "    ", item.below, note);
+    }
     const std::string_view role = releaser_role(snapshot_, wait);
     for (const ThreadIndex each : branch.to) {
       below.push_back({.thread = each, .role = role, .note = {}, .lead = {}, .below = {}});
@@ -161,6 +164,11 @@ void TreeWriter::add_branches(const Item& item) {
       below.push_back(
           {.thread = no_index, .role = {}, .note = std::move(text), .lead = {}, .below = {}});
     }
+  }
+  if (const auto sleep = report_.kernel.find(snapshot_.threads[item.thread].tid);
+      sleep != report_.kernel.end() && !sleep->second.functions.empty()) {
+    write_line(item.below + "    ", item.below,
+               fmt::format("in the kernel: {}", fmt::join(sleep->second.functions, ", ")));
   }
   if (const auto stack = report_.stacks.find(snapshot_.threads[item.thread].tid);
       stack != report_.stacks.end()) {
@@ -207,7 +215,7 @@ void TreeWriter::write(ThreadIndex root, size_t others) {
 
 std::string verdict_text(const WhyReport& report, const WaitGraph::Chain& chain) {
   const Snapshot& snapshot = report.snapshot;
-  std::string text = root_text(snapshot, chain);
+  std::string text = report.verdict(chain);
   if (chain.root == Root::deadlock) {
     const size_t length = chain.steps.size() - chain.knot_begin;
     if (length == 1) {
@@ -220,8 +228,9 @@ std::string verdict_text(const WhyReport& report, const WaitGraph::Chain& chain)
       }
       text += thread_label(snapshot, chain.steps[chain.knot_begin].thread);
     }
-  } else if (chain.steps.size() > 1) {
-    text += fmt::format(" ({})", thread_label(snapshot, chain.steps.back().thread));
+  } else if (const std::string last = thread_label(snapshot, chain.steps.back().thread);
+             chain.steps.size() > 1 && text.find(last) == std::string::npos) {
+    text += fmt::format(" ({})", last);
   }
   return text;
 }

@@ -86,8 +86,17 @@ void WhyJson::write_step(const WaitGraph::Step& step) {
     json_.null();
   }
   json_.text("text", wait != nullptr ? wait_text(snapshot_, *wait) : std::string(), true);
+  json_.text("note", wait != nullptr ? report_.note(step.wait) : std::string(), true);
   json_.text("releaser", wait != nullptr ? releaser_role(snapshot_, *wait) : std::string_view(),
              true);
+  if (const auto sleep = report_.kernel.find(thread.tid); sleep != report_.kernel.end()) {
+    json_.key("kernel_stack");
+    json_.begin_array();
+    for (const std::string& function : sleep->second.functions) {
+      json_.string(function);
+    }
+    json_.end_array();
+  }
   if (!report_.stacks.empty()) {
     json_.key("stack");
     json_.begin_array();
@@ -120,7 +129,7 @@ void WhyJson::write_chain(ThreadIndex thread, const WaitGraph::Chain& chain) {
   json_.member("verdict", verdict_name(chain.root));
   const size_t at = chain.root == Root::deadlock ? chain.knot_begin : chain.steps.size() - 1;
   write_who(chain.steps[at].thread);
-  json_.text("text", root_text(snapshot_, chain));
+  json_.text("text", report_.verdict(chain));
   json_.end_object();
   json_.end_object();
 }

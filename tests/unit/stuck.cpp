@@ -326,4 +326,48 @@ TEST_CASE("waits in words", "[stuck]") {
   CHECK(root_text(snapshot, graph.chain(sleeper)) == "sleeping on a timer, 3.0s at most");
 }
 
+TEST_CASE("a caller over D-Bus waits for a service, not for a client", "[stuck]") {
+  for (const char* name : {"dbus-daemon", "dbus-broker", "server"}) {
+    INFO(name);
+    const bool is_bus = std::string_view(name) != "server";
+    Host host;
+    const ThreadIndex caller = host.single(10), daemon = host.single(20), late = host.single(30);
+    const ThreadIndex sender = host.single(40);
+    host.name(host.of(daemon), name);
+    const auto connect = [&](ThreadIndex thread, uint32_t inode) {
+      const ChannelIndex socket = host.channel(Kind::unix_socket);
+      host.end(socket, host.of(thread), Role::peer, inode);
+      host.end(socket, host.of(daemon), Role::peer, inode + 1);
+      return socket;
+    };
+    host.wait(caller, "recv", connect(caller, 100), 100);
+    host.wait(late, "poll", connect(late, 200), 200, 0, 25'000'000'000);
+    host.wait(sender, "send", connect(sender, 300), 300);
+    const ChannelIndex listener = host.channel(Kind::unix_socket);
+    host.end(listener, host.of(daemon), Role::listener, 900);
+    host.wait(daemon, "accept", listener, 900);
+    const Snapshot snapshot = host.take();
+    const WaitGraph graph(snapshot, {});
+    const auto note = [&](ThreadIndex thread) {
+      return wait_note(snapshot, snapshot.waits[snapshot.threads[thread].first_wait]);
+    };
+    const std::string expected =
+        is_bus ? std::string(name) + "[20] passes calls on; to which service it cannot be told"
+               : "";
+    CHECK(note(caller) == expected);
+    CHECK(note(late) == expected);
+    CHECK(note(sender).empty());  // the daemon itself has to make room
+    CHECK(note(daemon).empty());
+    CHECK(graph.chain(caller).root == Root::client);
+    CHECK(root_text(snapshot, graph.chain(caller)) ==
+          (is_bus ? "waiting for the reply of a D-Bus service behind " + std::string(name) +
+                        "[20], or for a message of one"
+                  : "waiting for a client"));
+    for (const ThreadIndex each : {daemon, sender}) {
+      CHECK(root_text(snapshot, graph.chain(each)) == "waiting for a client");
+    }
+    CHECK(root_text(snapshot, graph.chain(late)).starts_with("sleeping on a timer"));
+  }
+}
+
 }  // namespace ipcscope
