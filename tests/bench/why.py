@@ -10,6 +10,8 @@
 # With --quiet, real software is started, left idle and put under load for some minutes while `why`
 # looks at the host again and again. Every finding is printed, and the exit status is 1 if there was
 # a deadlock or something stuck.
+# Debian's packages: postgresql nginx-light redis-server dbus tmux stress-ng; what
+# is not installed is named and left out.
 
 import json
 import os
