@@ -406,7 +406,7 @@ std::vector<Capability> probe_bpf() {
                              {"ls, show: depth of pipes and terminals, waiters, speed; "
                               "descriptors are read from /proc instead"}));
   Capability fast = probe_walk("BPF direct reads", layout, BPF_LOADING_LIGHT,
-                               {"ls, show: 25 ms at the start, and half of the speed"});
+                               {"ls, show: 10 ms at the start, and half of the speed"});
   if (fast.state != Capability::State::works && fast.remedy == "needs a newer kernel") {
     fast.remedy = "needs Linux 6.2 or later";
   }
