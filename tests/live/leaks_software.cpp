@@ -36,7 +36,8 @@ constexpr const char* queue_directory = "/run/mqueue";
 class Place {
  public:
   Place()
-      : holder_({"unshare", "--ipc", "--mount", "--propagation", "private", "sh", "-ec", script}) {
+      : holder_({"unshare", "--ipc", "--mount", "--propagation", "private", "sh", "-ec", script,
+                 std::filesystem::path(IPCSCOPE_PROGRAM).parent_path()}) {
     if (holder_.read_line(Seconds(10)) != "ready") {
       holder_.read_all(Seconds(1));
       throw std::runtime_error("no namespaces: " + holder_.errors());
@@ -71,10 +72,16 @@ class Place {
   }
 
  private:
+  /// The program may be below /tmp: it has to stay where it is.
   static constexpr const char* script = R"(
+exec 3<"$0"
 for directory in /dev/shm /run /tmp; do
   mount -t tmpfs -o mode=1777 ipcscope-test $directory
 done
+if [ ! -d "$0" ]; then
+  mkdir -p "$0"
+  mount --bind /proc/self/fd/3 "$0"
+fi
 mkdir /run/mqueue
 mount -t mqueue ipcscope-test /run/mqueue
 echo ready
@@ -185,6 +192,20 @@ void kill_family(Program& program) {
   REQUIRE(program.wait(Seconds(5)) == 128 + SIGKILL);
 }
 
+/// httpd that is asked to end tells its whole process group to, which is the test's: where the test
+/// fails it must not be asked.
+struct KilledAtEnd {
+  explicit KilledAtEnd(Program& killed) : program(killed) {}
+  KilledAtEnd(const KilledAtEnd&) = delete;
+  KilledAtEnd& operator=(const KilledAtEnd&) = delete;
+  ~KilledAtEnd() {
+    if (!program.wait(Seconds(0))) {
+      signal_family(program.pid(), SIGKILL);
+    }
+  }
+  Program& program;
+};
+
 /// Whatever is judged belongs to the software, and that lives.
 void check_living(const Place& place, const std::string& when, const std::string& min_age = "0") {
   const Document output = place.leaks(min_age);
@@ -208,7 +229,13 @@ void check_dead(const Place& place, bool leaves_something) {
   const Document output = place.leaks();
   CHECK(left.ids.size() >= (leaves_something ? 1 : 0));
   fmt::print("left behind: {}\n", fmt::join(left.ids, " "));
+  constexpr std::string_view segment = "posixshm:";
   for (const std::string& id : left.ids) {
+    // Killed before it gave a segment its size, it has left an empty file.
+    if (id.starts_with(segment) &&
+        !find_leak(output, "file:/dev/shm" + id.substr(segment.size())).IsNull()) {
+      continue;
+    }
     const std::string_view verdict = text_of(member(find_leak(output, id), "verdict"));
     if (verdict != "leaked" && !(verdict == "suspect" && left.untraceable.count(id) == 1)) {
       FAIL_CHECK(id << ": " << print(find_leak(output, id), 2000));
@@ -346,6 +373,7 @@ TEST_CASE("leaks and Apache httpd") {
                   configuration));
   Program httpd(
       place.enter({"/usr/sbin/apache2", "-D", "FOREGROUND", "-f", "/tmp/apache/httpd.conf"}));
+  const KilledAtEnd no_farewell{httpd};
   await("a semaphore set of the server",
         [&] { return !inventory(place).ids.empty() && family_of(httpd.pid()).size() > 3; });
   sample_living(place, "idle", 3);
