@@ -80,7 +80,7 @@ for directory in /dev/shm /run /tmp; do
 done
 if [ ! -d "$0" ]; then
   mkdir -p "$0"
-  mount --bind /proc/self/fd/3 "$0"
+  mount --no-canonicalize --bind /proc/self/fd/3 "$0"
 fi
 mkdir /run/mqueue
 mount -t mqueue ipcscope-test /run/mqueue
