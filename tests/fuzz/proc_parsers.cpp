@@ -2,7 +2,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "collectors/base/parse.h"
 #include "collectors/kernel_layout.h"
@@ -299,7 +299,7 @@ std::span<const Target> targets() {
       {"kernel_layout",
        [](std::string_view text) {
          std::vector<u32> aligned((text.size() + 3) / 4);
-         std::memcpy(aligned.data(), text.data(), text.size());
+         std::copy(text.begin(), text.end(), reinterpret_cast<char*>(aligned.data()));
          const auto blob = std::as_bytes(std::span(aligned)).first(text.size());
          find_kernel_layout(blob, {blob});
        },
