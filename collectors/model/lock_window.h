@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "collectors/model/snapshot.h"
+
+namespace ipcscope {
+
+/// What a wait was for.
+enum class WaitPurpose : uint8_t {
+  lock,   ///< a holder to let go: mutexes, rwlocks, file locks, semaphores
+  room,   ///< a reader to take something out of a full pipe, socket or queue
+  data,   ///< a writer to put something into an empty one
+  event,  ///< somebody to say that something happened: condition variables, barriers, eventfds, ends
+};
+/// The word of JSON.
+std::string_view purpose_name(WaitPurpose purpose);
+
+/// How a wait ended.
+enum class WaitEnd : uint8_t { woken, timed_out, interrupted, owner_died, count };
+constexpr size_t wait_end_count = static_cast<size_t>(WaitEnd::count);
+std::string_view wait_end_name(WaitEnd end);
+
+/// How a holder is known.
+enum class HolderSource : uint8_t {
+  unknown,
+  none_by_design,  ///< the primitive has no owner; who woke a waiter stands in as its releaser
+  owner_word,      ///< the owner that the lock's memory named when the wait began
+  file_lock,       ///< the kernel's blocking lock
+  waker,           ///< who ended the wait
+};
+std::string_view holder_source_name(HolderSource source);
+
+/// Counts of durations: four buckets to each power of two, from 1 ns on. Bucket i begins at
+/// duration_of_bucket(i).
+class DurationHistogram {
+ public:
+  static constexpr size_t per_octave = 4;
+  static constexpr size_t octaves = 44;  ///< up to 4.8 hours, where the last bucket is open
+  static constexpr size_t buckets = per_octave * octaves;
+
+  void add(size_t bucket, uint64_t count) { counts_[bucket] += count; }
+  void add(const DurationHistogram& other);
+  [[nodiscard]] uint64_t count(size_t bucket) const { return counts_[bucket]; }
+  /// Of all buckets of one power of two.
+  [[nodiscard]] uint64_t octave(size_t power) const;
+  [[nodiscard]] uint64_t total() const;
+  /// ns, interpolated in its bucket; 0 when nothing was counted. share: 0 to 1.
+  [[nodiscard]] uint64_t percentile(double share) const;
+  static uint64_t duration_of_bucket(size_t bucket);  ///< ns
+  static size_t bucket_of_duration(uint64_t ns);
+
+ private:
+  std::array<uint64_t, buckets> counts_{};
+};
+
+/// One thread that waited, held or woke. comm: raw bytes.
+struct LockThread {
+  int32_t pid = 0;  ///< 0: not seen
+  int32_t tid = 0;
+  std::string comm;
+};
+
+/// How often and how long one thread waited behind another at one lock.
+struct LockPair {
+  uint32_t waiter = no_index;  ///< into LockWindow::threads
+  uint32_t holder = no_index;  ///< likewise; no_index: not known, or nobody by design
+  HolderSource source = HolderSource::unknown;
+  uint64_t waits = 0;
+  uint64_t unfinished = 0;  ///< of these, still in progress when the window ended
+  uint64_t wait_ns = 0;     ///< unfinished ones up to the end of the window
+  uint64_t max_ns = 0;      ///< longest single wait
+  /// How often others took the lock while this thread tried to: at least this many of them came
+  /// after it. The worst attempt, and the sum of all. An attempt may consist of several waits, where
+  /// a thread was woken and found the lock taken again.
+  uint64_t overtakes_max = 0, overtakes = 0;
+  uint64_t attempt_max_ns = 0;  ///< longest attempt: from its first wait to the end of its last
+  uint64_t attempts = 0;
+};
+
+/// Functions of a stack, innermost first, as text: "pthread_mutex_lock+0x12 (libc.so.6)".
+struct LockStack {
+  uint32_t thread = no_index;  ///< whose, into LockWindow::threads
+  bool waker = false;          ///< else of one that waited
+  uint64_t count = 0;          ///< how often it was seen
+  std::vector<std::string> frames;
+  std::string problem;  ///< why it may not be complete; empty: it is
+};
+
+/// A lock or queue that made somebody wait, one for each purpose.
+struct LockUse {
+  std::string id;  ///< channel id; raw bytes, as name
+  Kind kind = Kind::futex;
+  std::string name;       ///< symbol, mapping and offset, or path; empty: none found
+  std::string primitive;  ///< "mutex", "rwlock", "semaphore", "pipe", "flock" ...; "unknown"
+  WaitPurpose purpose = WaitPurpose::lock;
+  std::string operation;  ///< of the last wait: "futex_wait", "write", ...
+  HolderSource source = HolderSource::unknown;  ///< the best that any pair has
+  uint64_t waits = 0;       ///< finished and unfinished
+  uint64_t unfinished = 0;  ///< still in progress when the window ended
+  uint64_t total_ns = 0;    ///< unfinished ones up to the end of the window
+  uint64_t max_ns = 0;
+  DurationHistogram histogram;                    ///< of finished and unfinished waits
+  std::array<uint64_t, wait_end_count> ends{};    ///< of the finished ones, by WaitEnd
+  uint64_t woken_again = 0;     ///< waits that found the lock taken when they were woken
+  uint64_t longest_hold_ns = 0; ///< at least: from a wait's begin to the wake-up by its holder
+  uint64_t attempt_p50_ns = 0;  ///< median over threads of their mean attempt; 0: none ended
+  std::vector<LockPair> pairs;
+  std::vector<LockStack> stacks;  ///< only where asked for
+  /// Facts of the object itself, where the window looked at them twice or more: readers of an rwlock
+  /// ("readers_seen", "readers_changed"), the oldest message of a queue ("head_stayed",
+  /// "received"). By key.
+  std::vector<std::pair<std::string, uint64_t>> facts;
+};
+
+/// What one window of measuring saw.
+struct LockWindow {
+  std::string host;
+  std::string kernel;
+  int64_t time_ns = 0;  ///< CLOCK_REALTIME at its end
+  int64_t boot_ns = 0;
+  uint64_t window_ns = 0;
+  std::vector<Coverage> coverage;
+  std::vector<LockThread> threads;
+  std::vector<LockUse> locks;
+  uint64_t lost_locks = 0;  ///< waits at locks that did not fit into the kernel's map
+  uint64_t lost_pairs = 0;  ///< waits counted at their lock, but in no pair
+  uint64_t switches = 0;    ///< context switches that were looked at
+};
+
+}  // namespace ipcscope
