@@ -318,25 +318,26 @@
   FIELD(pt_regs, orig_x0, orig_x0, u64) \
   FIELD(pt_regs, syscallno, syscallno, u32)
 #else
-#define KERNEL_REGISTERS(FIELD, PLACE)  \
-  FIELD(pt_regs, r15, r15, u64)         \
-  FIELD(pt_regs, r14, r14, u64)         \
-  FIELD(pt_regs, r13, r13, u64)         \
-  FIELD(pt_regs, r12, r12, u64)         \
-  FIELD(pt_regs, bp, bp, u64)           \
-  FIELD(pt_regs, bx, bx, u64)           \
-  FIELD(pt_regs, r11, r11, u64)         \
-  FIELD(pt_regs, ax, ax, u64)           \
-  FIELD(pt_regs, cx, cx, u64)           \
-  FIELD(pt_regs, r10, r10, u64)         \
-  FIELD(pt_regs, r9, r9, u64)           \
-  FIELD(pt_regs, r8, r8, u64)           \
-  FIELD(pt_regs, dx, dx, u64)           \
-  FIELD(pt_regs, si, si, u64)           \
-  FIELD(pt_regs, di, di, u64)           \
-  FIELD(pt_regs, orig_ax, orig_ax, u64) \
-  FIELD(pt_regs, ip, ip, u64)           \
-  PLACE(pt_regs, cs, cs)                \
+#define KERNEL_REGISTERS(FIELD, PLACE)        \
+  FIELD(pt_regs, r15, r15, u64)               \
+  FIELD(pt_regs, r14, r14, u64)               \
+  FIELD(pt_regs, r13, r13, u64)               \
+  FIELD(pt_regs, r12, r12, u64)               \
+  FIELD(pt_regs, bp, bp, u64)                 \
+  FIELD(pt_regs, bx, bx, u64)                 \
+  FIELD(pt_regs, r11, r11, u64)               \
+  FIELD(pt_regs, ax, ax, u64)                 \
+  FIELD(pt_regs, cx, cx, u64)                 \
+  FIELD(pt_regs, r10, r10, u64)               \
+  FIELD(pt_regs, r9, r9, u64)                 \
+  FIELD(pt_regs, r8, r8, u64)                 \
+  FIELD(pt_regs, dx, dx, u64)                 \
+  FIELD(pt_regs, si, si, u64)                 \
+  FIELD(pt_regs, di, di, u64)                 \
+  FIELD(pt_regs, orig_ax, orig_ax, u64)       \
+  FIELD(pt_regs, ip, ip, u64)                 \
+  FIELD(pt_regs, cs, cs, u64)                 \
+  FIELD(pt_regs, short_cs, cs, u16) /* 6.9 */ \
   FIELD(pt_regs, sp, sp, u64)
 #endif
 

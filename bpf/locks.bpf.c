@@ -32,6 +32,7 @@
 #define S_IFCHR 0020000
 #define S_IFIFO 0010000
 #define MQUEUE_MAGIC 0x19800202
+#define USER_CODE_SEGMENT 0x33 /* arch/x86/include/asm/segment.h */
 
 /*
  * On the way from being woken to finding the lock taken, and back to sleep, a thread uses a few
@@ -128,26 +129,33 @@ struct call_registers {
 };
 
 /** False for a thread of another word size, whose calls have other numbers. */
-static __always_inline bool read_call(u64 regs, struct call_registers *call) {
+static __always_inline bool read_number(u64 regs, struct call_registers *call) {
 #if defined(__TARGET_ARCH_x86)
-  u16 segment = 0;
-  bpf_probe_read_kernel(&segment, sizeof segment, (void *)ADDRESS(regs, pt_regs, cs));
-  if (segment != 0x33) { /* __USER_CS (arch/x86/include/asm/segment.h) */
+  if (HAS(pt_regs, cs) && (GET(regs, pt_regs, cs) & 0xffff) != USER_CODE_SEGMENT) {
     return false;
   }
-  call->number = GET_FAR(regs, pt_regs, orig_ax);
-  call->args[0] = GET_FAR(regs, pt_regs, di);
-  call->args[1] = GET_FAR(regs, pt_regs, si);
-  call->args[2] = GET_FAR(regs, pt_regs, dx);
-  call->args[3] = GET_FAR(regs, pt_regs, r10);
-  call->args[4] = GET_FAR(regs, pt_regs, r8);
-  call->args[5] = GET_FAR(regs, pt_regs, r9);
+  if (HAS(pt_regs, short_cs) && GET(regs, pt_regs, short_cs) != USER_CODE_SEGMENT) {
+    return false;
+  }
+  call->number = GET(regs, pt_regs, orig_ax);
 #elif defined(__TARGET_ARCH_arm64)
-  call->number = (u64)(s64)(s32)GET_FAR(regs, pt_regs, syscallno);
-  bpf_probe_read_kernel(call->args, sizeof call->args, (void *)ADDRESS(regs, pt_regs, regs));
-  call->args[0] = GET_FAR(regs, pt_regs, orig_x0);
+  call->number = (u64)(s64)(s32)GET(regs, pt_regs, syscallno);
 #endif
   return call->number < LOCK_CALLS;
+}
+
+static __always_inline void read_arguments(u64 regs, struct call_registers *call) {
+#if defined(__TARGET_ARCH_x86)
+  call->args[0] = GET(regs, pt_regs, di);
+  call->args[1] = GET(regs, pt_regs, si);
+  call->args[2] = GET(regs, pt_regs, dx);
+  call->args[3] = GET(regs, pt_regs, r10);
+  call->args[4] = GET(regs, pt_regs, r8);
+  call->args[5] = GET(regs, pt_regs, r9);
+#elif defined(__TARGET_ARCH_arm64)
+  bpf_probe_read_kernel(call->args, sizeof call->args, (void *)ADDRESS(regs, pt_regs, regs));
+  call->args[0] = GET(regs, pt_regs, orig_x0);
+#endif
 }
 
 static __always_inline u64 registers_of(struct task_struct *task) {
@@ -160,10 +168,10 @@ static __always_inline u64 registers_of(struct task_struct *task) {
 /** The number of a task in ipcscope's PID namespace; 0 when it has none there. */
 static __always_inline u32 number(u64 task) {
   if (!lock_state.own_level) { /* the usual case, and cheap */
-    return GET_FAR(task, task_struct, pid);
+    return GET(task, task_struct, pid);
   }
-  const u64 pid = GET_FAR(task, task_struct, thread_pid);
-  if (!pid || GET_FAR(pid, pid, level) < lock_state.own_level) {
+  const u64 pid = GET(task, task_struct, thread_pid);
+  if (!pid || GET(pid, pid, level) < lock_state.own_level) {
     return 0;
   }
   return (u32)read_word(ADDRESS(pid, pid, numbers) + lock_state.own_level * UPID_SIZE);
@@ -171,9 +179,9 @@ static __always_inline u32 number(u64 task) {
 
 static __always_inline u32 group_number(u64 task) {
   if (!lock_state.own_level) {
-    return GET_FAR(task, task_struct, tgid);
+    return GET(task, task_struct, tgid);
   }
-  return number(GET_FAR(task, task_struct, group_leader));
+  return number(GET(task, task_struct, group_leader));
 }
 
 static __always_inline bool listed(const u32 *list, u32 count, u32 wanted) {
@@ -218,40 +226,40 @@ static __always_inline bool passes(struct task_struct *task, u32 pid) {
 
 /** What a file is of, when it is IPC; space of the sample is told, too. */
 static __always_inline u64 file_object(u64 file, struct lock_value *sample) {
-  const u64 inode = GET_FAR(file, file, inode);
-  const u64 sb = GET_FAR(inode, inode, sb);
-  const u64 magic = GET_FAR(sb, super_block, magic);
-  const u32 mode = GET_FAR(inode, inode, mode);
+  const u64 inode = GET(file, file, inode);
+  const u64 sb = GET(inode, inode, sb);
+  const u64 magic = GET(sb, super_block, magic);
+  const u32 mode = GET(inode, inode, mode);
   sample->file = file;
-  sample->inode = GET_FAR(inode, inode, ino);
-  sample->device = GET_FAR(sb, super_block, dev);
+  sample->inode = GET(inode, inode, ino);
+  sample->device = GET(sb, super_block, dev);
   sample->mode = mode;
   switch (mode & S_IFMT) {
     case S_IFIFO:
     case S_IFSOCK:
       return inode;
     case S_IFCHR:
-      return GET_FAR(inode, inode, rdev) >> 20 ? inode : 0;
+      return GET(inode, inode, rdev) >> 20 ? inode : 0;
     case S_IFREG:
       return magic == MQUEUE_MAGIC ? inode : 0;
     default:
       /* Anonymous inodes share one inode, or have none of these types. */
-      return magic == ANON_INODE_FS_MAGIC ? GET_FAR(file, file, private_data) : 0;
+      return magic == ANON_INODE_FS_MAGIC ? GET(file, file, private_data) : 0;
   }
 }
 
 static __always_inline u64 file_at(struct task_struct *task, u64 fd) {
   const u64 files = GET(task, task_struct, files);
-  const u64 table = GET_FAR(files, files_struct, fdt);
-  if (!table || fd >= GET_FAR(table, fdtable, max_fds)) {
+  const u64 table = GET(files, files_struct, fdt);
+  if (!table || fd >= GET(table, fdtable, max_fds)) {
     return 0;
   }
-  return read_word(GET_FAR(table, fdtable, fd) + 8 * (fd & 0xfffffff));
+  return read_word(GET(table, fdtable, fd) + 8 * (fd & 0xfffffff));
 }
 
 static __always_inline bool pipe_is_empty(u64 file) {
-  const u64 pipe = GET_FAR(GET_FAR(file, file, inode), inode, pipe);
-  return !pipe || GET_FAR(pipe, pipe_inode_info, head) == GET_FAR(pipe, pipe_inode_info, tail);
+  const u64 pipe = GET(GET(file, file, inode), inode, pipe);
+  return !pipe || GET(pipe, pipe_inode_info, head) == GET(pipe, pipe_inode_info, tail);
 }
 
 /**
@@ -390,7 +398,7 @@ static __always_inline bool find_key(struct task_struct *task, const struct call
       sample->fd = (s32)call->args[0];
       if (file) {
         file_object(file, sample);
-        key->object = GET_FAR(file, file, inode);
+        key->object = GET(file, file, inode);
       }
       break;
     }
@@ -440,30 +448,53 @@ static __always_inline bool has_limit(const struct lock_call *what,
   return what->limit_ms ? (s32)limit >= 0 : limit != 0;
 }
 
+/** Whether a thread waits in the same call at the same file as the last time. */
+static __always_inline bool is_same_file(struct task_struct *task, const struct lock_call *what,
+                                         const struct call_registers *call,
+                                         const struct lock_wait *wait) {
+  return what->wait == WAIT_AT_FILE && wait->file && wait->call == call->number &&
+         wait->file == file_at(task, call->args[what->argument & 3]) &&
+         wait->inode == GET(GET(wait->file, file, inode), inode, ino);
+}
+
+/** A thread tries to take a lock: for the first time, or again. */
+static __always_inline void begin_attempt(struct task_struct *task, struct lock_wait *wait,
+                                          struct lock_value *lock, const struct lock_key *key,
+                                          u64 now) {
+  const u64 run = GET(task, task_struct, run_time);
+  const bool same = wait->key.object == key->object && wait->key.space == key->space &&
+                    wait->key.wait == key->wait && wait->key.purpose == key->purpose;
+  if (same && !wait->released && wait->attempt_begin && !wait->begin &&
+      run - wait->run_before < SAME_ATTEMPT_NS) {
+    __sync_fetch_and_add(&lock->woken_again, 1);
+    wait->again = 1;
+  } else {
+    wait->key = *key;
+    wait->again = 0;
+    wait->attempt_begin = now;
+    wait->ended_before = lock->ended;
+    wait->waiting_before = lock->waiting;
+    wait->overtakes = 0;
+    wait->released = 0;
+    wait->source = HOLDER_NONE;
+    wait->holder = 0;
+    wait->file = 0;
+  }
+  __sync_fetch_and_add(&lock->waiting, 1);
+}
+
 /** A thread goes to sleep, or sleeps. asleep: not the one that runs this. */
 static __always_inline void begin_wait(struct task_struct *task, u64 now, bool asleep) {
   struct call_registers call;
-  if (!read_call(registers_of(task), &call)) {
+  const u64 regs = registers_of(task);
+  if (!read_number(regs, &call)) {
     return;
   }
   const struct lock_call *what = &lock_calls[call.number & (LOCK_CALLS - 1)];
   if (what->wait == WAIT_AT_NOTHING || !passes(task, group_number((u64)task))) {
     return;
   }
-  const u32 zero = 0;
-  struct lock_value *sample = bpf_map_lookup_elem(&fresh, &zero);
-  if (!sample) {
-    return;
-  }
-  struct lock_key key;
-  if (!find_key(task, &call, what, &key, sample)) {
-    return;
-  }
-  struct lock_value *lock = find_lock(task, &call, &key, sample, !asleep);
-  if (!lock) {
-    lock_state.lost_waits++;
-    return;
-  }
+  read_arguments(regs, &call);
   struct lock_wait *wait = make_wait(task);
   if (!wait) {
     lock_state.lost_threads++;
@@ -472,24 +503,36 @@ static __always_inline void begin_wait(struct task_struct *task, u64 now, bool a
   if (asleep && wait->begin) {
     return; /* it went to sleep a moment ago */
   }
-  const u64 run = GET(task, task_struct, run_time);
-  const bool same = wait->key.object == key.object && wait->key.space == key.space &&
-                    wait->key.wait == key.wait && wait->key.purpose == key.purpose;
-  if (same && !wait->released && wait->attempt_begin && !wait->begin &&
-      run - wait->run_before < SAME_ATTEMPT_NS) {
-    __sync_fetch_and_add(&lock->woken_again, 1);
-    wait->again = 1;
-  } else {
-    wait->again = 0;
-    wait->key = key;
-    wait->attempt_begin = now;
-    wait->ended_before = lock->ended;
-    wait->waiting_before = lock->waiting;
-    wait->overtakes = 0;
-    wait->epoch = lock_state.epoch;
-    wait->released = 0;
-    wait->source = HOLDER_NONE; /* of the pair to which the attempt was counted */
-    wait->holder = 0;
+  struct lock_value *lock = NULL;
+  if (!is_same_file(task, what, &call, wait)) {
+    const u32 zero = 0;
+    struct lock_value *sample = bpf_map_lookup_elem(&fresh, &zero);
+    if (!sample) {
+      return;
+    }
+    struct lock_key key;
+    sample->file = 0;
+    if (!find_key(task, &call, what, &key, sample)) {
+      return;
+    }
+    lock = find_lock(task, &call, &key, sample, !asleep);
+    if (!lock) {
+      lock_state.lost_waits++;
+      return;
+    }
+    if (key.purpose == LOCK_FOR_LOCK) {
+      begin_attempt(task, wait, lock, &key, now);
+    } else {
+      wait->key = key;
+      wait->again = 0;
+      wait->attempt_begin = 0;
+      wait->source = HOLDER_NONE;
+      wait->holder = 0;
+      const u32 type = sample->mode & S_IFMT;
+      wait->file = type == S_IFIFO || type == S_IFSOCK ? sample->file : 0;
+      wait->inode = sample->inode;
+      wait->call = (u32)call.number;
+    }
   }
   wait->earlier = asleep;
   wait->limited = has_limit(what, &call);
@@ -497,18 +540,17 @@ static __always_inline void begin_wait(struct task_struct *task, u64 now, bool a
   wait->waker_exits = 0;
   wait->woken_at = 0;
   wait->switches = GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw);
-  if (key.wait == WAIT_AT_FUTEX) {
+  if (wait->key.wait == WAIT_AT_FUTEX) {
     u32 words[5] = {};
     if (!asleep) {
       bpf_probe_read_user(words, sizeof words, (void *)call.args[0]);
     }
     find_holder(wait, what->wait == WAIT_AT_FUTEX ? call.args[1] : FUTEX_WAIT, words);
-  } else if (key.wait == WAIT_AT_FLOCK || key.wait == WAIT_AT_FCNTL) {
+  } else if (wait->key.wait == WAIT_AT_FLOCK || wait->key.wait == WAIT_AT_FCNTL) {
     wait->holder = wait->blocker;
     wait->source = wait->blocker ? HOLDER_FILE : HOLDER_NONE;
   }
   wait->begin = now;
-  __sync_fetch_and_add(&lock->waiting, 1);
 }
 
 static __always_inline u32 bucket_of(u64 ns) {
@@ -607,8 +649,9 @@ static __always_inline void count_pair(struct task_struct *task, struct lock_wai
   if (overtakes > pair->overtakes_max) {
     pair->overtakes_max = overtakes;
   }
-  if (now - wait->attempt_begin > pair->attempt_max) {
-    pair->attempt_max = now - wait->attempt_begin;
+  const u64 attempt = wait->attempt_begin ? now - wait->attempt_begin : length;
+  if (attempt > pair->attempt_max) {
+    pair->attempt_max = attempt;
   }
   pair->waker = wait->waker;
   pair->waker_pid = wait->waker_pid;
@@ -629,10 +672,13 @@ static __always_inline void end_wait(struct task_struct *task, u64 now) {
     lock_state.lost_waits++;
     return;
   }
-  u64 overtakes = lock->ended - wait->ended_before;
-  overtakes = overtakes > wait->waiting_before ? overtakes - wait->waiting_before : 0;
-  __sync_fetch_and_add(&lock->waiting, (u32)-1);
-  __sync_fetch_and_add(&lock->ended, 1);
+  u64 overtakes = 0;
+  if (wait->attempt_begin) {
+    overtakes = lock->ended - wait->ended_before;
+    overtakes = overtakes > wait->waiting_before ? overtakes - wait->waiting_before : 0;
+    __sync_fetch_and_add(&lock->waiting, (u32)-1);
+    __sync_fetch_and_add(&lock->ended, 1);
+  }
   enter_epoch(lock);
   if (length >= filter.min_wait) {
     __sync_fetch_and_add(&lock->waits, 1);
@@ -653,11 +699,13 @@ static __always_inline void end_wait(struct task_struct *task, u64 now) {
     }
     count_pair(task, wait, length, now, overtakes);
   }
-  if (wait->woken_at > lock->last_wake) {
-    lock->last_wake = wait->woken_at;
+  if (wait->attempt_begin) {
+    if (wait->woken_at > lock->last_wake) {
+      lock->last_wake = wait->woken_at;
+    }
+    wait->overtakes = overtakes;
+    wait->run_before = GET(task, task_struct, run_time);
   }
-  wait->overtakes = overtakes;
-  wait->run_before = GET(task, task_struct, run_time);
 }
 
 SEC("tp_btf/sched_switch")
@@ -700,7 +748,7 @@ int on_waking(u64 *ctx) {
   const bool exits = GET(self, task_struct, flags) & PF_EXITING;
   struct call_registers call;
   if (!exits) {
-    if (!read_call(registers_of(self), &call)) {
+    if (!read_number(registers_of(self), &call)) {
       return 0;
     }
     const u32 wakes = lock_calls[call.number & (LOCK_CALLS - 1)].wake;
@@ -718,12 +766,17 @@ int on_waking(u64 *ctx) {
   wait->waker = number((u64)self);
   wait->waker_pid = group_number((u64)self);
   wait->waker_exits = exits;
-  wait->woken_at = bpf_ktime_get_ns();
-  bpf_probe_read_kernel(wait->waker_comm, sizeof wait->waker_comm,
-                        (void *)ADDRESS(self, task_struct, comm));
-  struct lock_wait *own = find_wait(self);
-  if (own && own->key.object == wait->key.object && own->key.space == wait->key.space) {
-    own->released = 1;
+  if (wait->waker != wait->named_waker) {
+    wait->named_waker = wait->waker;
+    bpf_probe_read_kernel(wait->waker_comm, sizeof wait->waker_comm,
+                          (void *)ADDRESS(self, task_struct, comm));
+  }
+  if (wait->attempt_begin) {
+    wait->woken_at = bpf_ktime_get_ns();
+    struct lock_wait *own = find_wait(self);
+    if (own && own->key.object == wait->key.object && own->key.space == wait->key.space) {
+      own->released = 1;
+    }
   }
   return 0;
 }
@@ -744,9 +797,9 @@ static __always_inline int note_blocker(u64 lock, s32 result) {
   s32 pid = 0;
   if (HAS(file_lock, core)) { /* 6.9 */
     const u64 core = ADDRESS(lock, file_lock, core);
-    pid = (s32)GET_FAR(GET_FAR(core, file_lock_core, blocker), file_lock_core, pid);
+    pid = (s32)GET(GET(core, file_lock_core, blocker), file_lock_core, pid);
   } else {
-    pid = (s32)GET_FAR(GET_FAR(lock, file_lock, blocker), file_lock, pid);
+    pid = (s32)GET(GET(lock, file_lock, blocker), file_lock, pid);
   }
   /* Locks know the number in the first PID namespace only. */
   wait->blocker = pid > 0 && !lock_state.own_level ? (u32)pid : 0;
@@ -795,9 +848,11 @@ int pending_waits(struct bpf_iter__task *ctx) {
     return 0;
   }
   struct call_registers call;
-  if (!read_call(registers_of(task), &call)) {
+  const u64 regs = registers_of(task);
+  if (!read_number(regs, &call)) {
     return 0;
   }
+  read_arguments(regs, &call);
   pending.wait = *wait;
   pending.pid = group_number((u64)task);
   pending.tid = number((u64)task);

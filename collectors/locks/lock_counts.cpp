@@ -176,13 +176,17 @@ void LockCounts::add_pending(const lock_pending& pending) {
   pair.unfinished++;
   pair.wait_ns += length;
   pair.max_ns = std::max(pair.max_ns, length);
+  if (wait.attempt_begin == 0) {
+    pair.attempts++;
+    pair.attempt_max_ns = std::max(pair.attempt_max_ns, length);
+    return;
+  }
   const uint64_t ended = ended_[wait.key] - wait.ended_before;
   const uint64_t overtakes = ended > wait.waiting_before ? ended - wait.waiting_before : 0;
   pair.overtakes += overtakes > wait.overtakes ? overtakes - wait.overtakes : 0;
   pair.overtakes_max = std::max(pair.overtakes_max, overtakes);
   pair.attempts += wait.again != 0 ? 0 : 1;
-  pair.attempt_max_ns =
-      std::max(pair.attempt_max_ns, window_.end_ns - std::max<uint64_t>(wait.attempt_begin, 1));
+  pair.attempt_max_ns = std::max(pair.attempt_max_ns, window_.end_ns - wait.attempt_begin);
 }
 
 void LockCounts::finish(LockWindow& window) {
