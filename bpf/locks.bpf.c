@@ -70,6 +70,21 @@ struct {
   __uint(max_entries, 1 << 20);
 } news SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_STACK_TRACE);
+  __uint(max_entries, 1024);
+  __uint(key_size, sizeof(u32));
+  __uint(value_size, LOCK_FRAMES * sizeof(u64));
+} stacks SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 4096);
+  __type(key, struct waker_key);
+  __type(value, u64);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+} waker_stacks SEC(".maps");
+
 /* New values: too large for the stack. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -731,6 +746,25 @@ int on_switch(u64 *ctx) {
   return 0;
 }
 
+/** By frame pointers, which is all that can be had while the thread runs. */
+static __always_inline void count_stack(void *ctx, const struct lock_wait *wait) {
+  struct waker_key key = {};
+  key.lock = wait->key;
+  key.tid = wait->waker;
+  key.pid = wait->waker_pid;
+  key.stack = (s32)bpf_get_stackid(ctx, &stacks, BPF_F_USER_STACK);
+  if (key.stack < 0) {
+    return;
+  }
+  u64 *count = bpf_map_lookup_elem(&waker_stacks, &key);
+  if (count) {
+    __sync_fetch_and_add(count, 1);
+  } else {
+    const u64 one = 1;
+    bpf_map_update_elem(&waker_stacks, &key, &one, BPF_NOEXIST);
+  }
+}
+
 SEC("tp_btf/sched_waking")
 int on_waking(u64 *ctx) {
   struct task_struct *task = (struct task_struct *)ctx[0];
@@ -776,6 +810,9 @@ int on_waking(u64 *ctx) {
     struct lock_wait *own = find_wait(self);
     if (own && own->key.object == wait->key.object && own->key.space == wait->key.space) {
       own->released = 1;
+    }
+    if (filter.stacks) {
+      count_stack(ctx, wait);
     }
   }
   return 0;

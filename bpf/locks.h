@@ -157,6 +157,17 @@ struct lock_news {
 };
 RECORD_ASSERT(sizeof(struct lock_news) == 184, "lock_news");
 
+#define LOCK_FRAMES 32
+
+/* Where somebody woke a waiter from; the value counts how often. */
+struct waker_key {
+  struct lock_key lock;
+  u32 tid;
+  u32 pid;
+  s32 stack; /* of the map of stacks */
+  u32 reserved;
+};
+
 /* One thread's wait that is in progress; written by an iterator. */
 struct lock_pending {
   struct lock_wait wait;
@@ -183,6 +194,8 @@ struct lock_filter {
   u32 by_cgroup;
   u64 cgroup;
   u64 min_wait;
+  u32 stacks; /* of those who wake */
+  u32 reserved;
 };
 
 /* What the programs tell. */

@@ -171,7 +171,11 @@ void LockCounts::add_pending(const lock_pending& pending) {
   use->use.total_ns += length;
   use->use.max_ns = std::max(use->use.max_ns, length);
   use->use.histogram.add(DurationHistogram::bucket_of_duration(length), 1);
-  LockPair& pair = pair_of(*use, waiter, holder_of(*use, pid, wait.source, wait.holder, {}));
+  const Holder holder = holder_of(*use, pid, wait.source, wait.holder, {});
+  if (holder.source == HolderSource::owner_word && names_.thread_of(pid, wait.holder) == 0) {
+    use->owner_gone++;
+  }
+  LockPair& pair = pair_of(*use, waiter, holder);
   pair.waits++;
   pair.unfinished++;
   pair.wait_ns += length;
@@ -187,6 +191,39 @@ void LockCounts::add_pending(const lock_pending& pending) {
   pair.overtakes_max = std::max(pair.overtakes_max, overtakes);
   pair.attempts += wait.again != 0 ? 0 : 1;
   pair.attempt_max_ns = std::max(pair.attempt_max_ns, window_.end_ns - wait.attempt_begin);
+}
+
+void LockCounts::add_fact(const lock_key& key, std::string_view name, uint64_t value) {
+  if (Use* use = use_of(key); use != nullptr) {
+    use->use.facts.emplace_back(name, value);
+  }
+}
+
+void LockCounts::add_stack(const LockStacks::Stack& stack) {
+  Use* use = use_of(stack.lock);
+  if (use == nullptr) {
+    return;
+  }
+  const uint32_t whose =
+      thread(stack.tid, stack.pid, stack.comm.empty() ? nullptr : stack.comm.c_str());
+  use->use.stacks.push_back({whose, stack.waker, stack.count, stack.frames, stack.problem});
+}
+
+/// Who could still end the waits for an event in memory that no other process has.
+void LockCounts::note_who_is_left(Use& use) const {
+  LockUse& lock = use.use;
+  if (use.owner_gone != 0) {
+    lock.facts.emplace_back("owner_gone", use.owner_gone);
+  }
+  if (lock.kind != Kind::futex || lock.purpose != WaitPurpose::event || lock.unfinished == 0 ||
+      use.identity->shared) {
+    return;
+  }
+  const Result<std::vector<int>> threads =
+      proc_.numbers(fmt::format("{}/task", use.identity->pid).c_str());
+  if (threads && threads->size() >= lock.unfinished) {
+    lock.facts.emplace_back("releasers_left", threads->size() - lock.unfinished);
+  }
 }
 
 void LockCounts::finish(LockWindow& window) {
@@ -222,6 +259,7 @@ void LockCounts::finish(LockWindow& window) {
     if (lock.name.empty() && window.locks.size() < named) {
       lock.name = names_.symbol(*use->identity);
     }
+    note_who_is_left(*use);
     std::map<uint32_t, std::pair<uint64_t, uint64_t>> by_waiter;  // time, attempts
     for (const LockPair& pair : lock.pairs) {
       auto& [time, attempts] = by_waiter[pair.waiter];

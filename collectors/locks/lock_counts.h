@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "bpf/locks.h"
 #include "collectors/base/proc_root.h"
 #include "collectors/locks/lock_names.h"
+#include "collectors/locks/lock_stacks.h"
 #include "collectors/model/lock_window.h"
 
 namespace ipcscope {
@@ -32,6 +34,8 @@ class LockCounts {
   void add_lock(const lock_key& key, const lock_value& value);
   void add_pair(const pair_key& key, const pair_value& value);
   void add_pending(const lock_pending& pending);
+  void add_fact(const lock_key& key, std::string_view name, uint64_t value);
+  void add_stack(const LockStacks::Stack& stack);
   /// Fills threads and locks, the costliest first.
   void finish(LockWindow& window);
 
@@ -40,12 +44,14 @@ class LockCounts {
     LockUse use;
     const LockIdentity* identity = nullptr;
     std::map<std::pair<uint32_t, uint32_t>, size_t> pairs;  ///< by waiter and holder
+    uint64_t owner_gone = 0;  ///< unfinished waits for a thread that is no more
   };
   struct Holder {
     uint32_t thread = no_index;
     HolderSource source = HolderSource::unknown;
   };
   Use* use_of(const lock_key& key);
+  void note_who_is_left(Use& use) const;
   LockPair& pair_of(Use& use, uint32_t waiter, Holder holder);
   uint32_t thread(int32_t tid, int32_t pid, const char* comm);
   Holder holder_of(const Use& use, int32_t waiter_pid, uint32_t source, uint32_t holder,

@@ -61,12 +61,14 @@ class LockNames {
   const LockIdentity& learn(const lock_news& news, const lock_value& value);
   /// What was learnt, or what can still be said of a lock that no news told of.
   const LockIdentity& identity(const lock_key& key, const lock_value& value);
-  /// Looks again at futexes whose primitive could not be told when they were first seen: one that was
-  /// just being let go of looks like none.
+  /// Looks again at futexes whose primitive could not be told when they were first seen: one that
+  /// was just being let go of looks like none.
   void judge_again();
   /// Looks for the files among the locks in one snapshot, when some are not known yet. At most a
   /// twentieth of the time goes into that unless it is the last chance.
   void look_at_files(bool last_chance);
+  /// Every lock whose primitive is known, as it is asked for.
+  [[nodiscard]] const LockKeyMap<LockIdentity>& all() const { return locks_; }
   /// The symbol at a futex; empty when none can be told.
   std::string symbol(const LockIdentity& lock);
   /// The thread that a number of a process's PID namespace means, in ipcscope's; 0: none that

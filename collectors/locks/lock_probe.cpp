@@ -17,6 +17,8 @@
 #include "collectors/locks/lock_counts.h"
 #include "collectors/locks/lock_names.h"
 #include "collectors/locks/lock_program.h"
+#include "collectors/locks/lock_stacks.h"
+#include "collectors/locks/rwlock_watch.h"
 #include "collectors/session.h"
 
 namespace ipcscope {
@@ -43,6 +45,7 @@ Result<lock_filter> make_filter(const LockRequest& request) {
   filter.comm_size = static_cast<u32>(std::min(request.comm.size(), sizeof filter.comm - 1));
   std::memcpy(filter.comm, request.comm.data(), filter.comm_size);
   filter.min_wait = request.min_wait_ns;
+  filter.stacks = request.stacks ? 1 : 0;
   return filter;
 }
 
@@ -115,7 +118,7 @@ uint64_t monotonic_ns() {
 
 class LockProbe::State {
  public:
-  explicit State(const ProcRoot& proc) : names_(proc), proc_(proc) {}
+  explicit State(const ProcRoot& proc) : names_(proc), stacks_(proc), proc_(proc) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
@@ -135,6 +138,10 @@ class LockProbe::State {
   void learn(const lock_news& news);
 
   LockNames names_;
+  RwlockWatch rwlocks_;
+  LockStacks stacks_;
+  bool with_stacks_ = false;
+  std::chrono::steady_clock::time_point next_stacks_{};
   const ProcRoot& proc_;
   lock_program program_{};
   ring_buffer* ring_ = nullptr;
@@ -145,6 +152,7 @@ class LockProbe::State {
 
 Result<void> LockProbe::State::load(const LockRequest& request) {
   kinds_ = request.kinds;
+  with_stacks_ = request.stacks;
   const Result<lock_filter> filter = make_filter(request);
   if (!filter) {
     return Failure(filter.error());
@@ -203,13 +211,38 @@ void LockProbe::State::learn(const lock_news& news) {
 }
 
 void LockProbe::State::poll(std::chrono::milliseconds timeout) {
-  ring_buffer__poll(ring_, static_cast<int>(timeout.count()));
+  using std::chrono::milliseconds;
+  constexpr milliseconds look_every{10};
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  // In slices, where something has to be looked at: what changes there tells nobody.
+  for (milliseconds left = timeout; left.count() >= 0;) {
+    const int got = ring_buffer__poll(
+        ring_, static_cast<int>((rwlocks_.empty() ? left : std::min(left, look_every)).count()));
+    rwlocks_.look();
+    left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+    if (got < 0 || left.count() <= 0) {
+      break;
+    }
+  }
+  if (const auto now = std::chrono::steady_clock::now(); with_stacks_ && now >= next_stacks_) {
+    stacks_.look(iterate<lock_pending>(program_.pending_link));
+    const auto took = std::chrono::steady_clock::now() - now;
+    next_stacks_ =
+        now + std::max<std::chrono::steady_clock::duration>(milliseconds(100), 10 * took);
+  }
   names_.judge_again();
+  for (const auto& [key, lock] : names_.all()) {
+    if (lock.futex == Primitive::rwlock) {
+      rwlocks_.add(key, lock);
+    }
+  }
   names_.look_at_files(false);
 }
 
 void LockProbe::State::restart() {
   last_ = *program_.state;
+  rwlocks_.forget_counts();
+  stacks_.forget();
   begin_ns_ = monotonic_ns();
   program_.state->epoch_begin = begin_ns_;
   __atomic_add_fetch(&program_.state->epoch, 1, __ATOMIC_RELEASE);
@@ -241,6 +274,23 @@ Result<LockWindow> LockProbe::State::window() {
   }
   for (const lock_pending& each : pending) {
     counts.add_pending(each);
+  }
+  for (const RwlockWatch::Seen& each : rwlocks_.seen()) {
+    if (each.looks != 0) {
+      counts.add_fact(each.key, "readers_seen", each.looks);
+      counts.add_fact(each.key, "readers_changed", each.changed);
+    }
+  }
+  if (with_stacks_) {
+    for (const auto& [key, count] : entries<waker_key, u64>(program_.waker_stacks)) {
+      std::array<uint64_t, LOCK_FRAMES> addresses{};
+      if (::bpf_map_lookup_elem(program_.stacks, &key.stack, addresses.data()) == 0) {
+        stacks_.add_waker(key, addresses, count);
+      }
+    }
+    for (const LockStacks::Stack& stack : stacks_.take()) {
+      counts.add_stack(stack);
+    }
   }
   counts.finish(window);
 

@@ -49,6 +49,8 @@ static int load_light(struct lock_program* program, const struct kernel_layout* 
   program->locks = skeleton->maps.locks.map_fd;
   program->pairs = skeleton->maps.pairs.map_fd;
   program->aliases = skeleton->maps.aliases.map_fd;
+  program->stacks = skeleton->maps.stacks.map_fd;
+  program->waker_stacks = skeleton->maps.waker_stacks.map_fd;
   program->seed_link = skeleton->links.seed_waits_fd;
   program->pending_link = skeleton->links.pending_waits_fd;
   program->skeleton = skeleton;
@@ -77,6 +79,8 @@ static int load_full(struct lock_program* program, const struct kernel_layout* l
   program->locks = bpf_map__fd(skeleton->maps.locks);
   program->pairs = bpf_map__fd(skeleton->maps.pairs);
   program->aliases = bpf_map__fd(skeleton->maps.aliases);
+  program->stacks = bpf_map__fd(skeleton->maps.stacks);
+  program->waker_stacks = bpf_map__fd(skeleton->maps.waker_stacks);
   program->seed_link = bpf_link__fd(skeleton->links.seed_waits);
   program->pending_link = bpf_link__fd(skeleton->links.pending_waits);
   program->skeleton = skeleton;

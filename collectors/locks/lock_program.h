@@ -18,6 +18,8 @@ struct lock_program {
   int locks;                /* maps */
   int pairs;
   int aliases;
+  int stacks;
+  int waker_stacks;
   int seed_link; /* iterators */
   int pending_link;
   void* skeleton;

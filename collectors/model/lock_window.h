@@ -109,9 +109,11 @@ struct LockUse {
   uint64_t max_ns = 0;
   DurationHistogram histogram;                  ///< of finished and unfinished waits
   std::array<uint64_t, wait_end_count> ends{};  ///< of the finished ones, by WaitEnd
-  uint64_t woken_again = 0;      ///< waits that found the lock taken when they were woken
-  uint64_t longest_hold_ns = 0;  ///< at least: from a wait's begin to the wake-up by its holder
-  uint64_t attempt_p50_ns = 0;   ///< median over threads of their mean attempt; 0: none ended
+  uint64_t woken_again = 0;  ///< waits that found the lock taken when they were woken
+  /// Between two wake-ups, or from a wait's begin to one, by the thread that held it all along as
+  /// far as could be seen: it may have let go and taken it again while nobody was awake to take it.
+  uint64_t longest_hold_ns = 0;
+  uint64_t attempt_p50_ns = 0;  ///< median over threads of their mean attempt; 0: none ended
   std::vector<LockPair> pairs;
   std::vector<LockStack> stacks;  ///< only where asked for
   /// Facts of the object itself, where the window looked at them twice or more: readers of an
