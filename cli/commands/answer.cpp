@@ -11,25 +11,26 @@ namespace ipcscope {
 
 namespace {
 
-int coverage_status(const Options& options, const Snapshot& snapshot) {
-  return options.strict && !is_complete(snapshot.coverage) ? status_partial : status_complete;
+int coverage_status(const Options& options, const std::vector<Coverage>& coverage) {
+  return options.strict && !is_complete(coverage) ? status_partial : status_complete;
 }
 
 }  // namespace
 
-int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
+int finish_answer(const Options& options, const Stage& stage,
+                  const std::vector<Coverage>& coverage) {
   if (!options.json) {
     stage.out.flush();  // what is on the standard error comes behind it
-    for (const std::string& line :
-         coverage_problems(snapshot.coverage, {.utf8 = stage.terminal.utf8})) {
+    for (const std::string& line : coverage_problems(coverage, {.utf8 = stage.terminal.utf8})) {
       complain(line);
     }
   }
-  return coverage_status(options, snapshot);
+  return coverage_status(options, coverage);
 }
 
-int write_coverage_footer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
-  const auto problems = coverage_problems(snapshot.coverage, stage.terminal.escape());
+int write_coverage_footer(const Options& options, const Stage& stage,
+                          const std::vector<Coverage>& coverage) {
+  const auto problems = coverage_problems(coverage, stage.terminal.escape());
   if (problems.empty()) {
     stage.out.write("coverage: complete\n");
   }
@@ -37,7 +38,7 @@ int write_coverage_footer(const Options& options, const Stage& stage, const Snap
     stage.out.write(styled("coverage: " + line, Style::warning, stage.terminal.color));
     stage.out.put('\n');
   }
-  return coverage_status(options, snapshot);
+  return coverage_status(options, coverage);
 }
 
 std::string missing_process(const ProcRoot& proc, pid_t pid) {

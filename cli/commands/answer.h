@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "cli/report.h"
@@ -11,10 +12,19 @@ namespace ipcscope {
 
 /// Tells a person what could not be seen, on the standard error, and returns the status of a
 /// command that has answered. JSON carries its coverage itself.
-int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot);
+int finish_answer(const Options& options, const Stage& stage,
+                  const std::vector<Coverage>& coverage);
+inline int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
+  return finish_answer(options, stage, snapshot.coverage);
+}
 
 /// The same for a person at a terminal: on the standard output, below the answer.
-int write_coverage_footer(const Options& options, const Stage& stage, const Snapshot& snapshot);
+int write_coverage_footer(const Options& options, const Stage& stage,
+                          const std::vector<Coverage>& coverage);
+inline int write_coverage_footer(const Options& options, const Stage& stage,
+                                 const Snapshot& snapshot) {
+  return write_coverage_footer(options, stage, snapshot.coverage);
+}
 
 /// Why pid cannot be a target: gone, hidden, or a thread. Empty when it can.
 std::string missing_process(const ProcRoot& proc, pid_t pid);

@@ -13,6 +13,7 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/render/finding.h"
 #include "cli/render/list.h"
 #include "cli/render/why.h"
 #include "cli/why_report.h"
