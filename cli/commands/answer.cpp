@@ -41,9 +41,22 @@ int write_coverage_footer(const Options& options, const Stage& stage,
   return coverage_status(options, coverage);
 }
 
+std::optional<pid_t> process_of(const ProcRoot& proc, pid_t number) {
+  const Result<std::string> status = proc.read(fmt::format("{}/status", number));
+  std::string_view left = status ? std::string_view(*status) : std::string_view();
+  while (!left.empty()) {
+    std::string_view line = next_line(left);
+    if (line.starts_with("Tgid:")) {
+      line.remove_prefix(5);
+      return next_number<pid_t>(line);
+    }
+  }
+  return std::nullopt;
+}
+
 std::string missing_process(const ProcRoot& proc, pid_t pid) {
-  const Result<std::string> status = proc.read(fmt::format("{}/status", pid));
-  if (!status) {
+  const std::optional<pid_t> process = process_of(proc, pid);
+  if (!process) {
     // Signal 0 is never delivered; it only asks.
     if (::kill(pid, 0) == 0 || errno == EPERM) {
       return fmt::format("process {} is hidden from this user (/proc has hidepid); run as root",
@@ -51,18 +64,8 @@ std::string missing_process(const ProcRoot& proc, pid_t pid) {
     }
     return fmt::format("no process {}", pid);
   }
-  std::string_view left = *status;
-  while (!left.empty()) {
-    std::string_view line = next_line(left);
-    if (line.starts_with("Tgid:")) {
-      line.remove_prefix(5);
-      const auto leader = next_number<pid_t>(line);
-      if (leader && *leader != pid) {
-        return fmt::format("{} is a thread of process {}", pid, *leader);
-      }
-    }
-  }
-  return {};
+  return *process != pid ? fmt::format("{} is a thread of process {}", pid, *process)
+                         : std::string();
 }
 
 }  // namespace ipcscope

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <sys/types.h>
+
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +29,9 @@ inline int write_coverage_footer(const Options& options, const Stage& stage,
   return write_coverage_footer(options, stage, snapshot.coverage);
 }
 
+/// The number of the process that a process or thread number belongs to; nothing when there is none
+/// that can be seen.
+std::optional<pid_t> process_of(const ProcRoot& proc, pid_t number);
 /// Why pid cannot be a target: gone, hidden, or a thread. Empty when it can.
 std::string missing_process(const ProcRoot& proc, pid_t pid);
 
