@@ -23,9 +23,8 @@ std::string waits_text(const LockUse& lock) {
   return fmt::format("{}{}, mean {}, p50 {}, p99 {}, longest {}", count_of(lock.waits, "wait"),
                      lock.unfinished != 0 ? fmt::format(" ({} unfinished)", lock.unfinished) : "",
                      nanoseconds_text(lock.total_ns / std::max(lock.waits, uint64_t{1})),
-                     nanoseconds_text(lock.histogram.percentile(0.5)),
-                     nanoseconds_text(lock.histogram.percentile(0.99)),
-                     nanoseconds_text(lock.max_ns));
+                     nanoseconds_text(percentile_of(lock, 0.5)),
+                     nanoseconds_text(percentile_of(lock, 0.99)), nanoseconds_text(lock.max_ns));
 }
 
 /// How long a thread slept at anything but this lock, unless that is itself for room: then what
@@ -47,6 +46,23 @@ uint64_t asleep_elsewhere(const LockCase& at, uint32_t thread, std::string& long
     }
   }
   return sum;
+}
+
+/// Threads that waited mostly behind this one.
+uint64_t queue_behind(const LockCase& at, uint32_t holder) {
+  uint64_t count = 0;
+  for (const LockWaiter& waiter : at.waiters) {
+    uint64_t behind_ns = 0;
+    for (const LockPair& pair : at.lock.pairs) {
+      behind_ns += pair.waiter == waiter.thread && pair.holder == holder ? pair.wait_ns : 0;
+    }
+    count +=
+        behind_ns != 0 && static_cast<double>(behind_ns) * 100 >=
+                              static_cast<double>(waiter.wait_ns) * at.thresholds.convoy_percent
+            ? 1
+            : 0;
+  }
+  return count;
 }
 
 bool has_reader(Kind kind) {
@@ -111,7 +127,12 @@ void find_convoy(const LockCase& at, std::vector<Finding>& found) {
     return;
   }
   const LockHolder& holder = at.holders.front();
-  if (holder.share * 100 < limits.convoy_percent || holder.waiters < limits.convoy_waiters) {
+  if (holder.share * 100 < limits.convoy_percent || holder.waits == 0 ||
+      holder.wait_ns / holder.waits < limits.convoy_hold_ns / 4) {
+    return;
+  }
+  const uint64_t queue = queue_behind(at, holder.thread);
+  if (queue < limits.convoy_waiters) {
     return;
   }
   Finding finding = at.finding("convoy", Severity::warning, threads_of(at.waiters));
@@ -137,6 +158,9 @@ void find_imbalance(const LockCase& at, std::vector<Finding>& found) {
     return;
   }
   const LockWaiter& writer = at.waiters.front();
+  if (at.percent_of_window(writer.wait_ns) < at.thresholds.asleep_percent) {
+    return;
+  }
   uint64_t slept = fact_of(lock, "reader_slept_ns").value_or(0);
   std::string place;
   uint32_t reader = at.holders.empty() ? no_index : at.holders.front().thread;

@@ -93,11 +93,10 @@ std::vector<Starved> starved_at(const LockCase& at) {
   return starved;
 }
 
-std::string overtaken_text(const LockCase& at, const Starved& starved) {
-  const LockWaiter& waiter = *starved.waiter;
-  return fmt::format("{} was overtaken at least {} in one attempt of {}; the others' median is {}",
-                     at.name(waiter.thread), count_of(waiter.overtakes_max, "time"),
-                     nanoseconds_text(waiter.attempt_max_ns), nanoseconds_text(starved.median_ns));
+std::string overtaken_text(const LockCase& at, const LockWaiter& waiter) {
+  return fmt::format("{}: {} in one attempt of {}", at.name(waiter.thread),
+                     count_of(waiter.overtakes_max, "time"),
+                     nanoseconds_text(waiter.attempt_max_ns));
 }
 
 }  // namespace
@@ -118,17 +117,19 @@ void find_starvation(const LockCase& at, std::vector<Finding>& found) {
   const LockWaiter& worst = *starved.front().waiter;
   Finding finding = at.finding("starvation", Severity::warning, threads);
   finding.summary =
-      fmt::format("{} {} at {}: overtaken {} in one attempt of {}", at.names(threads),
+      fmt::format("{} {} at {}: overtaken at least {} in one attempt of {}", at.names(threads),
                   starved.size() == 1 ? "starves" : "starve", lock_text(at.lock),
                   count_of(worst.overtakes_max, "time"), nanoseconds_text(worst.attempt_max_ns));
-  for (size_t i = 0; i < std::min(starved.size(), most); i++) {
-    finding.evidence.push_back({"overtaken", overtaken_text(at, starved[i])});
-  }
-  if (starved.front().median_ns != 0) {
+  if (const uint64_t median_ns = starved.front().median_ns; median_ns != 0) {
     finding.evidence.push_back(
-        {"median", fmt::format("its attempt took {:.0f} times as long as theirs",
-                               static_cast<double>(worst.attempt_max_ns) /
-                                   static_cast<double>(starved.front().median_ns))});
+        {"median",
+         fmt::format("the others' attempts take {}, {:.0f} times less", nanoseconds_text(median_ns),
+                     static_cast<double>(worst.attempt_max_ns) / static_cast<double>(median_ns))});
+  } else {
+    finding.evidence.push_back({"median", "the others hardly wait"});
+  }
+  for (size_t i = 1; i < std::min(starved.size(), most); i++) {
+    finding.evidence.push_back({"overtaken", overtaken_text(at, *starved[i].waiter)});
   }
   if (at.lock.woken_again != 0) {
     finding.evidence.push_back(

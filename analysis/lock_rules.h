@@ -24,10 +24,12 @@ struct LockThresholds {
   double times_worst = 3;
   /// ... and was long enough to be noticed.
   uint64_t attempt_ns = 50'000'000;
-  /// One holder makes a convoy when it caused so many hundredths of the waiting ...
+  /// One holder makes a convoy when it caused so many hundredths of all the waiting, and of that of
+  /// each of so many threads, and held the lock for so long at once; their mean wait for it is at
+  /// least a quarter of that.
   double convoy_percent = 50;
-  uint64_t convoy_waiters = 3;           ///< ... of so many threads ...
-  uint64_t convoy_hold_ns = 10'000'000;  ///< ... and held the lock for so long at once.
+  uint64_t convoy_waiters = 3;
+  uint64_t convoy_hold_ns = 10'000'000;
   /// Looks at which the readers of an rwlock had changed while a writer waited.
   uint64_t reader_changes = 4;
   /// Looks in a row at which the oldest message of a queue was the same.

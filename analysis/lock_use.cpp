@@ -77,6 +77,10 @@ uint64_t woken_waits(const LockUse& lock) {
          lock.ends[static_cast<size_t>(WaitEnd::owner_died)];
 }
 
+uint64_t percentile_of(const LockUse& lock, double share) {
+  return std::min(lock.histogram.percentile(share), lock.max_ns);
+}
+
 bool hands_out_work(const LockUse& lock) {
   if (lock.primitive != "semaphore") {
     return false;

@@ -46,6 +46,9 @@ std::optional<uint64_t> fact_of(const LockUse& lock, std::string_view key);
 /// Waits that a wake-up ended.
 uint64_t woken_waits(const LockUse& lock);
 
+/// ns; share: 0 to 1. Never more than the longest wait, as interpolation alone might be.
+uint64_t percentile_of(const LockUse& lock, double share);
+
 /// Whether a semaphore counts work instead of guarding something: who posts it does not wait there.
 /// Its waiters are idle.
 bool hands_out_work(const LockUse& lock);

@@ -111,10 +111,10 @@ void find_lost_wakeup(const LockCase& at, std::vector<Finding>& found) {
   const auto releasers = fact_of(lock, "releasers_left");
   const bool nobody = releasers && *releasers == 0;
   const uint64_t woken = woken_waits(lock);
-  const bool passed_by = woken != 0 && !come_back(at) &&
-                         static_cast<double>(left.least_ns) >=
-                             static_cast<double>(longest_ended) * at.thresholds.lost_times;
-  if (!nobody && !passed_by) {
+  const bool outlived =
+      woken != 0 && static_cast<double>(left.least_ns) >=
+                        static_cast<double>(longest_ended) * at.thresholds.lost_times;
+  if (!nobody && (!outlived || come_back(at))) {
     return;
   }
   Finding finding = at.finding("lost-wakeup", Severity::warning, left.threads);

@@ -20,7 +20,7 @@ uint64_t order_value(const LockUse& lock, LockSort sort) {
     case LockSort::waits:
       return lock.waits;
     case LockSort::p99:
-      return lock.histogram.percentile(0.99);
+      return percentile_of(lock, 0.99);
   }
   return 0;
 }

@@ -143,11 +143,13 @@ size_t rows_of(const LockReport& report, size_t usual) {
   return report.form.top != 0 ? report.form.top : usual;
 }
 
-/// "and 12 more"
-void write_more(Output& out, size_t all, size_t shown, std::string_view noun) {
+/// "and 12 more locks; --top 32 shows all"
+void write_more(Output& out, const Terminal& terminal, size_t all, size_t shown,
+                std::string_view noun) {
   if (all > shown) {
-    out.write(fmt::format("and {} more {}{}; --top {} shows all\n", grouped(all - shown), noun,
-                          all - shown == 1 ? "" : "s", all));
+    write_wrapped(out, terminal, "", 1,
+                  fmt::format("and {} more {}{}; --top {} shows all", grouped(all - shown), noun,
+                              all - shown == 1 ? "" : "s", all));
   }
 }
 
@@ -165,14 +167,14 @@ void write_lock_rows(Output& out, const Terminal& terminal, const LockReport& re
          {short_count(lock.waits), plain},
          {nanoseconds_text(lock.total_ns), plain},
          {nanoseconds_text(lock.total_ns / std::max(lock.waits, uint64_t{1})), plain},
-         {nanoseconds_text(lock.histogram.percentile(0.5)), plain},
-         {nanoseconds_text(lock.histogram.percentile(0.99)), plain},
+         {nanoseconds_text(percentile_of(lock, 0.5)), plain},
+         {nanoseconds_text(percentile_of(lock, 0.99)), plain},
          {nanoseconds_text(lock.max_ns), plain},
          {short_count(lock.unfinished), plain},
          {holder_cell(report.window, lock, terminal.escape()), plain}});
   }
   table.print(out, terminal, report.form.headings);
-  write_more(out, list.size(), most, dim ? "channel" : "lock");
+  write_more(out, terminal, list.size(), most, dim ? "channel" : "lock");
 }
 
 void write_by_lock(Output& out, const Terminal& terminal, const LockReport& report) {
@@ -182,7 +184,8 @@ void write_by_lock(Output& out, const Terminal& terminal, const LockReport& repo
   if (!report.idle.empty()) {
     if (report.form.headings) {
       out.write(report.in_the_way.empty() ? "" : "\n");
-      out.write("waits for data, events and work, which are idle as a rule:\n");
+      write_wrapped(out, terminal, "", 1,
+                    "waits for data, events and work, which are idle as a rule:");
     }
     write_lock_rows(out, terminal, report, report.idle, rows_of(report, usual_idle_rows), true);
   }
@@ -217,7 +220,7 @@ void write_by_thread(Output& out, const Terminal& terminal, const LockReport& re
                {thread_cell(report.window, each.behind, style)}});
   }
   table.print(out, terminal, report.form.headings);
-  write_more(out, threads.size(), most, "thread");
+  write_more(out, terminal, threads.size(), most, "thread");
 }
 
 void write_by_pair(Output& out, const Terminal& terminal, const LockReport& report) {
@@ -251,7 +254,7 @@ void write_by_pair(Output& out, const Terminal& terminal, const LockReport& repo
                {short_count(pair.overtakes_max)}});
   }
   table.print(out, terminal, report.form.headings);
-  write_more(out, pairs.size(), most, "pair");
+  write_more(out, terminal, pairs.size(), most, "pair");
 }
 
 /// Locks that are told in full: all that are shown where that was asked for, or the only one.
@@ -357,7 +360,7 @@ void write_locks(Output& out, const Terminal& terminal, const LockReport& report
   }
   if (report.in_the_way.empty()) {
     out.write(report.idle.empty() ? "" : "\n");
-    out.write("nobody waited for a lock or for room\n");
+    write_wrapped(out, terminal, "", 1, "nobody waited for a lock or for room");
   } else {
     out.put('\n');
   }

@@ -105,13 +105,13 @@ void LockWriter::write_numbers() {
     fmt::format_to(std::back_inserter(text), ", {} unfinished", grouped(lock_.unfinished));
   }
   line("waits", text);
-  line("took", fmt::format("{} in all, mean {}, p50 {}, p90 {}, p99 {}, longest {}",
-                           nanoseconds_text(lock_.total_ns),
-                           nanoseconds_text(lock_.total_ns / std::max(lock_.waits, uint64_t{1})),
-                           nanoseconds_text(lock_.histogram.percentile(0.5)),
-                           nanoseconds_text(lock_.histogram.percentile(0.9)),
-                           nanoseconds_text(lock_.histogram.percentile(0.99)),
-                           nanoseconds_text(lock_.max_ns)));
+  line("took",
+       fmt::format("{} in all, mean {}, p50 {}, p90 {}, p99 {}, longest {}",
+                   nanoseconds_text(lock_.total_ns),
+                   nanoseconds_text(lock_.total_ns / std::max(lock_.waits, uint64_t{1})),
+                   nanoseconds_text(percentile_of(lock_, 0.5)),
+                   nanoseconds_text(percentile_of(lock_, 0.9)),
+                   nanoseconds_text(percentile_of(lock_, 0.99)), nanoseconds_text(lock_.max_ns)));
   line("holder", holders_text());
   if (lock_.longest_hold_ns != 0) {
     line("held", "at least " + nanoseconds_text(lock_.longest_hold_ns) + " once");

@@ -97,9 +97,9 @@ void LocksJson::write_times(const LockUse& lock) {
   json_.begin_object();
   milliseconds("total", lock.total_ns);
   milliseconds("mean", lock.total_ns / std::max(lock.waits, uint64_t{1}));
-  milliseconds("p50", lock.histogram.percentile(0.5));
-  milliseconds("p90", lock.histogram.percentile(0.9));
-  milliseconds("p99", lock.histogram.percentile(0.99));
+  milliseconds("p50", percentile_of(lock, 0.5));
+  milliseconds("p90", percentile_of(lock, 0.9));
+  milliseconds("p99", percentile_of(lock, 0.99));
   milliseconds("max", lock.max_ns);
   json_.end_object();
   json_.key("results");
