@@ -20,18 +20,17 @@
 #include "cli/lock_report.h"
 #include "cli/render/locks.h"
 #include "cli/render/text.h"
-#include "cli/suggest.h"
 #include "collectors/base/parse.h"
 #include "collectors/locks/lock_probe.h"
 
 namespace ipcscope {
 
 const char* const locks_notes =
-    R"(Measures for 5 seconds, or until Ctrl-C, which threads wait for each other and what that costs. A row
-is a lock, semaphore, file lock, or a full pipe, socket or queue, the dearest first. NOW is how many
-waits were still in progress at the end; HOLDER is behind whom most of the time was waited. Where a
-primitive has no owner by design it says 'none, by' and who woke most; 'by' alone where the owner is
-not known. Threads that wait for data, events or work are idle as a rule and come last.
+    R"(Measures for 5 seconds, or until Ctrl-C, which threads wait for each other, and what that costs. A
+row is a lock, a semaphore, a file lock, or a full pipe, socket or queue; the dearest come first. NOW
+is how many waits were in progress at the end; HOLDER is behind whom most of the time was waited.
+Where a primitive has no owner by design it says 'none, by' and who woke most, and 'by' alone where
+the owner is not known. Threads that wait for data, events or work are idle as a rule and come last.
 
 One lock, by its ID or alone in the answer, is told in full: with a histogram of its waits, in powers
 of two, and who waited behind whom. ipcscope-locks(1) tells how to read it, and how contention and
@@ -80,19 +79,15 @@ Result<uint64_t> long_enough(const char* option, const std::string& word, uint64
 template <typename T>
 Result<T> choice(const char* option, const std::string& word,
                  std::span<const std::pair<std::string_view, T>> choices) {
-  std::vector<std::string_view> names;
   std::string all;
   for (const auto& [name, value] : choices) {
     if (word == name) {
       return value;
     }
-    all += names.empty() ? "" : name == choices.back().first ? " or " : ", ";
+    all += all.empty() ? "" : name == choices.back().first ? " or " : ", ";
     all += name;
-    names.push_back(name);
   }
-  const std::string nearest_one = suggestion(word, names);
-  return failure(
-      fmt::format("'{}' is {}, not '{}'{}", option, all, escaped(word, {}), nearest_one));
+  return failure(fmt::format("'{}' is {}, not '{}'", option, all, escaped(word, {})));
 }
 
 Result<uint64_t> count_of_option(const char* option, const std::string& word, uint64_t usual) {
@@ -125,6 +120,9 @@ Result<std::bitset<kind_count>> parse_kinds(std::string_view list) {
   std::bitset<kind_count> kinds;
   while (true) {
     const size_t comma = list.find(',');
+    if (list.empty() || comma == 0) {
+      return failure("a kind is missing after --kind");
+    }
     const Result<Kind> kind = parse_kind(list.substr(0, comma));
     if (!kind) {
       return Failure(kind.error());

@@ -358,9 +358,13 @@ void write_locks(Output& out, const Terminal& terminal, const LockReport& report
   if (!report.form.headings) {
     return;
   }
-  if (report.in_the_way.empty()) {
+  if (report.in_the_way.empty() && report.form.ids.empty()) {
     out.write(report.idle.empty() ? "" : "\n");
     write_wrapped(out, terminal, "", 1, "nobody waited for a lock or for room");
+  } else if (report.in_the_way.empty() && report.idle.empty()) {
+    write_wrapped(out, terminal, "", 1,
+                  escaped(fmt::format("nobody waited at {}", fmt::join(report.form.ids, ", ")),
+                          terminal.escape()));
   } else {
     out.put('\n');
   }

@@ -178,6 +178,12 @@ TEST_CASE("without waits it says so, and what was lost", "[render_locks]") {
         "waits at further locks did not fit\n");
 }
 
+TEST_CASE("where nobody waited at the lock that was asked for, it says so", "[render_locks]") {
+  LockForm form;
+  form.ids = {"pipe:1"};
+  CHECK(lines_of(text_of(report_of(busy_window(), form)))[0] == "nobody waited at pipe:1");
+}
+
 TEST_CASE("counts take five characters", "[render_locks]") {
   CHECK(short_count(0) == "0");
   CHECK(short_count(99'999) == "99999");
