@@ -103,7 +103,7 @@ std::string contradiction(const CLI::App& app) {
       {"--restore", "--clean"},    {"--restore", "--backup"}, {"--restore", "--namespace"},
       {"--restore", "--min-age"},  {"--restore", "--user"},   {"--restore", "--all"},
       {"--backup", "--no-backup"}, {"--json", "--dot"},       {"--watch", "--dot"},
-      {"--stacks", "--dot"},       {"--once", "--twice"}};
+      {"--stacks", "--dot"},       {"--once", "--twice"},     {"--json", "--by"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
@@ -239,6 +239,58 @@ void add_leaks_options(CLI::App& app, Options& options) {
   app.get_option("--color")->group(output);
 }
 
+void add_locks_options(CLI::App& app, Options& options) {
+  LockOptions& locks = options.locks;
+  app.add_option("ID", options.words, "only these locks, each in full; none: all")->type_name("");
+  named(app.add_option("-d,--duration", locks.duration, "measure for so long (5)"), "SECONDS");
+  named(app.add_option("--interval", locks.interval,
+                       "answer every so often, until -d is over or it is interrupted"),
+        "SECONDS");
+  app.add_flag("--strict", options.strict, "exit with 4 where the answer is not complete");
+  constexpr const char* which = "Which waits";
+  named(app.add_option("-p,--pid", options.pids, "only those of these processes or threads"),
+        "PID|TID,...")
+      ->group(which);
+  named(app.add_option("--user", options.user, "... of this user's threads"), "NAME|UID")
+      ->group(which);
+  named(app.add_option("--comm", locks.comm, "... of threads with this command name"), "NAME")
+      ->group(which);
+  named(app.add_option("--cgroup", options.cgroup, "... of threads in this control group"), "PATH")
+      ->group(which);
+  named(app.add_option("--kind", locks.kinds, "... at such channels"), "KIND,...")->group(which);
+  named(app.add_option("--min-wait", locks.min_wait, "... that last for at least this; 20us, 5ms"),
+        "TIME")
+      ->group(which);
+  constexpr const char* rules = "What is a finding";
+  named(app.add_option("--contention", locks.contention,
+                       "waits that cost so much of the time of the threads (10)"),
+        "PERCENT")
+      ->group(rules);
+  named(app.add_option("--overtakes", locks.overtakes,
+                       "starvation: overtaken so often in one attempt (10), ..."),
+        "N")
+      ->group(rules);
+  named(app.add_option("--times-median", locks.times_median,
+                       "... which took so many times the others' median (10)"),
+        "K")
+      ->group(rules);
+  constexpr const char* output = "Output";
+  named(app.add_option("--by", locks.view, "what a row is about (lock)"), "lock|thread|pair")
+      ->group(output);
+  named(app.add_option("--sort", locks.sort, "largest first (total)"), "total|max|waits|p99")
+      ->group(output);
+  named(app.add_option("--top", locks.top, "so many rows (20)"), "N")->group(output);
+  app.add_flag("-v,--verbose", locks.detail, "each lock in full, with its histogram")
+      ->group(output);
+  app.add_flag("--stacks", options.stacks, "functions in which threads wait, and are woken from")
+      ->group(output);
+  app.add_flag("-n,--noheadings", options.no_headings, "no headings, summary and coverage")
+      ->group(output);
+  add_common(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
 void add_why_options(CLI::App& app, Options& options) {
   app.add_option("PID|TID", options.words, "processes or threads; none: everything that is stuck")
       ->type_name("");
@@ -328,8 +380,8 @@ Result<uint64_t> parse_duration(std::string_view text) {
     std::string_view name;
     double seconds;
   };
-  static constexpr Unit units[] = {{"ms", 1e-3}, {"s", 1},     {"min", 60}, {"m", 60},
-                                   {"h", 3600},  {"d", 86400}, {"", 1}};
+  static constexpr Unit units[] = {{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3}, {"s", 1}, {"min", 60},
+                                   {"m", 60},    {"h", 3600},  {"d", 86400}, {"", 1}};
   constexpr double most = 1e9;  // seconds
   for (const Unit& unit : units) {
     if (text.ends_with(unit.name)) {

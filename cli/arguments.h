@@ -25,6 +25,7 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv);
 void add_ls_options(CLI::App& app, Options& options);
 void add_show_options(CLI::App& app, Options& options);
 void add_leaks_options(CLI::App& app, Options& options);
+void add_locks_options(CLI::App& app, Options& options);
 void add_why_options(CLI::App& app, Options& options);
 void add_doctor_options(CLI::App& app, Options& options);
 
@@ -33,7 +34,7 @@ Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists);
 
 /// A user by number or name.
 Result<uid_t> parse_user(const std::string& word);
-/// "10", "0.5", "500ms", "2m", "1h" as nanoseconds; a number alone is seconds.
+/// "10", "0.5", "20us", "500ms", "2m", "1h" as nanoseconds; a number alone is seconds.
 Result<uint64_t> parse_duration(std::string_view text);
 
 }  // namespace ipcscope

@@ -26,6 +26,22 @@ struct LeakOptions {
   bool no_backup = false;
 };
 
+/// What only `locks` understands. Words as they were given; empty: not said.
+struct LockOptions {
+  std::string duration;
+  std::string interval;
+  std::string comm;
+  std::string kinds;
+  std::string min_wait;
+  std::string view;
+  std::string sort;
+  std::string top;
+  std::string contention;
+  std::string overtakes;
+  std::string times_median;
+  bool detail = false;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -42,6 +58,7 @@ struct Options {
   bool tree = false;
   bool strict = false;
   LeakOptions leaks;
+  LockOptions locks;
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look

@@ -11,25 +11,26 @@ namespace ipcscope {
 
 namespace {
 
-int coverage_status(const Options& options, const Snapshot& snapshot) {
-  return options.strict && !is_complete(snapshot.coverage) ? status_partial : status_complete;
+int coverage_status(const Options& options, const std::vector<Coverage>& coverage) {
+  return options.strict && !is_complete(coverage) ? status_partial : status_complete;
 }
 
 }  // namespace
 
-int finish_answer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
+int finish_answer(const Options& options, const Stage& stage,
+                  const std::vector<Coverage>& coverage) {
   if (!options.json) {
     stage.out.flush();  // what is on the standard error comes behind it
-    for (const std::string& line :
-         coverage_problems(snapshot.coverage, {.utf8 = stage.terminal.utf8})) {
+    for (const std::string& line : coverage_problems(coverage, {.utf8 = stage.terminal.utf8})) {
       complain(line);
     }
   }
-  return coverage_status(options, snapshot);
+  return coverage_status(options, coverage);
 }
 
-int write_coverage_footer(const Options& options, const Stage& stage, const Snapshot& snapshot) {
-  const auto problems = coverage_problems(snapshot.coverage, stage.terminal.escape());
+int write_coverage_footer(const Options& options, const Stage& stage,
+                          const std::vector<Coverage>& coverage) {
+  const auto problems = coverage_problems(coverage, stage.terminal.escape());
   if (problems.empty()) {
     stage.out.write("coverage: complete\n");
   }
@@ -37,12 +38,25 @@ int write_coverage_footer(const Options& options, const Stage& stage, const Snap
     stage.out.write(styled("coverage: " + line, Style::warning, stage.terminal.color));
     stage.out.put('\n');
   }
-  return coverage_status(options, snapshot);
+  return coverage_status(options, coverage);
+}
+
+std::optional<pid_t> process_of(const ProcRoot& proc, pid_t number) {
+  const Result<std::string> status = proc.read(fmt::format("{}/status", number));
+  std::string_view left = status ? std::string_view(*status) : std::string_view();
+  while (!left.empty()) {
+    std::string_view line = next_line(left);
+    if (line.starts_with("Tgid:")) {
+      line.remove_prefix(5);
+      return next_number<pid_t>(line);
+    }
+  }
+  return std::nullopt;
 }
 
 std::string missing_process(const ProcRoot& proc, pid_t pid) {
-  const Result<std::string> status = proc.read(fmt::format("{}/status", pid));
-  if (!status) {
+  const std::optional<pid_t> process = process_of(proc, pid);
+  if (!process) {
     // Signal 0 is never delivered; it only asks.
     if (::kill(pid, 0) == 0 || errno == EPERM) {
       return fmt::format("process {} is hidden from this user (/proc has hidepid); run as root",
@@ -50,18 +64,8 @@ std::string missing_process(const ProcRoot& proc, pid_t pid) {
     }
     return fmt::format("no process {}", pid);
   }
-  std::string_view left = *status;
-  while (!left.empty()) {
-    std::string_view line = next_line(left);
-    if (line.starts_with("Tgid:")) {
-      line.remove_prefix(5);
-      const auto leader = next_number<pid_t>(line);
-      if (leader && *leader != pid) {
-        return fmt::format("{} is a thread of process {}", pid, *leader);
-      }
-    }
-  }
-  return {};
+  return *process != pid ? fmt::format("{} is a thread of process {}", pid, *process)
+                         : std::string();
 }
 
 }  // namespace ipcscope

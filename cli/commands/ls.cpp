@@ -6,9 +6,9 @@
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
 #include "cli/filter.h"
+#include "cli/kinds.h"
 #include "cli/render/channel_json.h"
 #include "cli/render/list.h"
-#include "cli/suggest.h"
 #include "collectors/session.h"
 
 namespace ipcscope {
@@ -29,17 +29,6 @@ Examples:
 )";
 
 namespace {
-
-Result<Kind> parse_kind(const std::string& word) {
-  if (const auto kind = kind_from_name(word)) {
-    return *kind;
-  }
-  std::vector<std::string_view> names;
-  for (size_t i = 0; i < kind_count; i++) {
-    names.push_back(kind_name(static_cast<Kind>(i)));
-  }
-  return failure(fmt::format("unknown kind '{}'{}", escaped(word, {}), suggestion(word, names)));
-}
 
 Result<ChannelFilter> make_filter(const Options& options) {
   ChannelFilter filter;

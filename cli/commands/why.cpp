@@ -13,6 +13,8 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/kinds.h"
+#include "cli/render/finding.h"
 #include "cli/render/list.h"
 #include "cli/render/why.h"
 #include "cli/why_report.h"
@@ -43,12 +45,10 @@ volatile sig_atomic_t interrupted = 0;
 
 void note_interrupt(int /*signal*/) { interrupted = 1; }
 
-/// What `why` cannot wait for: memory without a futex in it.
 std::bitset<kind_count> wanted_kinds() {
   std::bitset<kind_count> kinds;
-  kinds.set();
-  for (const Kind kind : {Kind::shm, Kind::posixshm, Kind::memfd, Kind::mmap}) {
-    kinds.reset(static_cast<size_t>(kind));
+  for (size_t i = 0; i < kind_count; i++) {
+    kinds.set(i, can_be_waited_for(static_cast<Kind>(i)));
   }
   return kinds;
 }

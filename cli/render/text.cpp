@@ -57,6 +57,14 @@ std::string signal_name(int number) {
   return fmt::format("signal {}", number);
 }
 
+std::string grouped(uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (size_t at = digits.size(); at > 3; at -= 3) {
+    digits.insert(at - 3, 1, ',');
+  }
+  return digits;
+}
+
 std::string time_text(int64_t realtime_ns) {
   const time_t seconds = realtime_ns / 1'000'000'000;
   tm parts{};

@@ -19,6 +19,8 @@ void append_bytes(std::string& out, uint64_t bytes);
 unsigned percent(uint64_t used, uint64_t limit);
 /// "SIGINT", "SIGRTMIN+3", "signal 77".
 std::string signal_name(int number);
+/// "1,234"
+std::string grouped(uint64_t number);
 /// RFC 3339 in UTC with milliseconds.
 std::string time_text(int64_t realtime_ns);
 

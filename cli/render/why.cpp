@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "analysis/wait_words.h"
+#include "cli/render/finding.h"
 #include "cli/render/list.h"
 #include "cli/render/table.h"
 #include "cli/render/text.h"
@@ -23,12 +24,6 @@ constexpr size_t most_threads = 300;  // of one finding, each in a tree
 
 bool is_bad(Root root) {
   return root == Root::deadlock || root == Root::nobody || root == Root::stopped;
-}
-
-Style severity_style(Severity severity) {
-  return severity == Severity::critical  ? Style::alarm
-         : severity == Severity::warning ? Style::warning
-                                         : Style::bold;
 }
 
 /// One chain with what branches off it, a thread or a wait on each line.
@@ -248,15 +243,6 @@ std::string looks_text(const WhyReport& report) {
   return text;
 }
 
-/// 1,234
-std::string grouped(uint64_t number) {
-  std::string digits = std::to_string(number);
-  for (size_t at = digits.size(); at > 3; at -= 3) {
-    digits.insert(at - 3, ",");
-  }
-  return digits;
-}
-
 bool is_serious(const Finding& finding) { return finding.severity != Severity::info; }
 
 }  // namespace
@@ -284,30 +270,6 @@ void write_why_groups(Output& out, const Terminal& terminal, const WhyReport& re
   if (threads != 0) {
     out.write(fmt::format("\nand {} more thread{} with other chains; ask for one by its number\n",
                           threads, threads == 1 ? "" : "s"));
-  }
-}
-
-void write_finding(Output& out, const Terminal& terminal, const Finding& finding) {
-  constexpr size_t indent = 2;
-  const std::string rule = finding.rule;
-  out.write(styled(rule, severity_style(finding.severity), terminal.color));
-  out.write(": ");
-  write_wrapped(out, terminal, "", rule.size() + 2, escaped(finding.summary, terminal.escape()));
-  const auto line = [&](std::string_view key, std::string_view raw) {
-    std::string text = escaped(raw, terminal.escape());
-    if (terminal.utf8) {
-      for (size_t at = text.find(" -> "); at != std::string::npos; at = text.find(" -> ", at)) {
-        text.replace(at, 4, " → ");
-      }
-    }
-    constexpr size_t width = 11;
-    write_wrapped(out, terminal, fmt::format("  {:<{}}", key, width), indent + width, text);
-  };
-  for (const Evidence& each : finding.evidence) {
-    line(each.key, each.text);
-  }
-  if (!finding.advice.empty()) {
-    line("do", finding.advice);
   }
 }
 

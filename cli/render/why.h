@@ -17,7 +17,6 @@ void write_why_chains(Output& out, const Terminal& terminal, const WhyReport& re
 void write_why_findings(Output& out, const Terminal& terminal, const WhyReport& report,
                         uint64_t longer_than_ns);
 void write_why_groups(Output& out, const Terminal& terminal, const WhyReport& report);
-void write_finding(Output& out, const Terminal& terminal, const Finding& finding);
 
 /// The whole object. one_line: no line breaks within it.
 void write_why_json(Output& out, const WhyReport& report, bool one_line);

@@ -5,6 +5,7 @@
 
 #include "analysis/wait_words.h"
 #include "cli/render/channel_json.h"
+#include "cli/render/finding.h"
 #include "cli/render/why.h"
 
 namespace ipcscope {
@@ -41,8 +42,6 @@ class WhyJson {
   void write_step(const WaitGraph::Step& step);
   void write_chain(ThreadIndex thread, const WaitGraph::Chain& chain);
   void write_chains();
-  void write_evidence(const Finding& finding);
-  void write_findings();
   void write_graph();
   void write_checked();
 
@@ -146,59 +145,6 @@ void WhyJson::write_chains() {
   json_.end_array();
 }
 
-/// Several facts of one key become one text.
-void WhyJson::write_evidence(const Finding& finding) {
-  std::vector<Evidence> facts;
-  for (const Evidence& each : finding.evidence) {
-    const auto same = std::find_if(facts.begin(), facts.end(),
-                                   [&](const Evidence& fact) { return fact.key == each.key; });
-    if (same == facts.end()) {
-      facts.push_back(each);
-    } else {
-      same->text += "; " + each.text;
-    }
-  }
-  json_.key("evidence");
-  json_.begin_object();
-  for (const Evidence& each : facts) {
-    json_.text(each.key, each.text);
-  }
-  json_.end_object();
-}
-
-void WhyJson::write_findings() {
-  json_.key("findings");
-  json_.begin_array();
-  for (const Finding& finding : report_.findings) {
-    begin_item();
-    json_.member("rule", finding.rule);
-    json_.member("severity", severity_name(finding.severity));
-    json_.text("summary", finding.summary);
-    json_.key("pids");
-    json_.begin_array();
-    for (const int32_t pid : finding.pids) {
-      json_.number(pid);
-    }
-    json_.end_array();
-    json_.key("tids");
-    json_.begin_array();
-    for (const int32_t tid : finding.tids) {
-      json_.number(tid);
-    }
-    json_.end_array();
-    json_.key("channels");
-    json_.begin_array();
-    for (const std::string& channel : finding.channels) {
-      json_.string(channel);
-    }
-    json_.end_array();
-    write_evidence(finding);
-    json_.text("advice", finding.advice, true);
-    json_.end_object();
-  }
-  json_.end_array();
-}
-
 void WhyJson::write_graph() {
   const WhyDrawing drawing = draw(report_);
   json_.key("graph");
@@ -259,7 +205,7 @@ void WhyJson::write() {
   json_.begin_object();
   write_head(json_, "why", snapshot_);
   write_chains();
-  write_findings();
+  write_findings(json_, report_.findings, one_line_);
   json_.key("waits");
   json_.begin_array();
   for (const ChainGroup& group : report_.groups) {

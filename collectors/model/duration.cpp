@@ -26,6 +26,33 @@ void append_duration(std::string& out, uint64_t milliseconds) {
   }
 }
 
+void append_nanoseconds(std::string& out, uint64_t nanoseconds) {
+  const auto to = std::back_inserter(out);
+  if (nanoseconds < 1000) {
+    fmt::format_to(to, "{}ns", nanoseconds);
+    return;
+  }
+  auto value = static_cast<double>(nanoseconds) / 1000;
+  for (const char* unit : {"us", "ms"}) {
+    if (value < 9.95) {
+      fmt::format_to(to, "{:.1f}{}", value, unit);
+      return;
+    }
+    if (value < 999.5) {  // above, it would print as 1000
+      fmt::format_to(to, "{:.0f}{}", value, unit);
+      return;
+    }
+    value /= 1000;
+  }
+  append_duration(out, std::max(nanoseconds / 1'000'000, uint64_t{1000}));
+}
+
+std::string nanoseconds_text(uint64_t nanoseconds) {
+  std::string text;
+  append_nanoseconds(text, nanoseconds);
+  return text;
+}
+
 Since since(const Thread& thread) {
   constexpr uint64_t noticeable_ns = 100'000'000;
   if (!thread.blocked_ns) {

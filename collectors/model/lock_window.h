@@ -116,10 +116,14 @@ struct LockUse {
   uint64_t attempt_p50_ns = 0;  ///< median over threads of their mean attempt; 0: none ended
   std::vector<LockPair> pairs;
   std::vector<LockStack> stacks;  ///< only where asked for
-  /// Facts of the object itself, where the window looked at them twice or more: readers of an
-  /// rwlock
-  /// ("readers_seen", "readers_changed"), the oldest message of a queue ("head_stayed",
-  /// "received"). By key.
+  /// Facts of the object itself, by key, where the window looked at them:
+  ///   readers_seen     looks at which readers had an rwlock while a writer waited
+  ///   readers_changed  of these, looks at which there were other readers than at the one before
+  ///   head_stayed      looks in a row at which the oldest message of a queue was the same
+  ///   received         messages that were taken out of the queue meanwhile
+  ///   owner_gone       threads that wait at the end for an owner that has ended
+  ///   releasers_left   threads that could end the waits that are unfinished, and do not wait there
+  ///   reader_slept_ns  how long the reader of a channel slept without waiting for its data
   std::vector<std::pair<std::string, uint64_t>> facts;
 };
 

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "analysis/lock_case.h"
+#include "collectors/model/duration.h"
+
+namespace ipcscope {
+
+namespace {
+
+/// What another thread's attempts took, and how much it counts.
+struct Peer {
+  uint64_t mean_ns = 0;
+  uint64_t worst_ns = 0;
+  uint64_t weight = 0;
+};
+
+/// The others that take the lock, as the waiter meets them: each weighs as much as the waiter
+/// waited behind it. So one that takes the lock again and again without waiting counts for all of
+/// its turns, and one that comes by now and then counts for little. Where no holder is known, all
+/// other waiters weigh the same.
+std::vector<Peer> peers_of(const LockCase& at, uint32_t waiter) {
+  std::vector<Peer> peers;
+  const auto find = [&](uint32_t thread) {
+    return std::find_if(at.waiters.begin(), at.waiters.end(),
+                        [&](const LockWaiter& each) { return each.thread == thread; });
+  };
+  for (const LockPair& pair : at.lock.pairs) {
+    if (pair.waiter != waiter || pair.holder == no_index || pair.holder == waiter ||
+        pair.wait_ns == 0) {
+      continue;
+    }
+    const auto other = find(pair.holder);
+    peers.push_back(other == at.waiters.end()
+                        ? Peer{.weight = pair.wait_ns}
+                        : Peer{other->attempt_mean_ns(), other->attempt_max_ns, pair.wait_ns});
+  }
+  if (peers.empty()) {
+    for (const LockWaiter& each : at.waiters) {
+      if (each.thread != waiter) {
+        peers.push_back({each.attempt_mean_ns(), each.attempt_max_ns, 1});
+      }
+    }
+  }
+  return peers;
+}
+
+uint64_t median(std::vector<Peer> peers, uint64_t Peer::*value) {
+  std::sort(peers.begin(), peers.end(),
+            [&](const Peer& a, const Peer& b) { return a.*value < b.*value; });
+  uint64_t all = 0, sum = 0;
+  for (const Peer& each : peers) {
+    all += each.weight;
+  }
+  for (const Peer& each : peers) {
+    sum += each.weight;
+    if (sum >= all - sum) {
+      return each.*value;
+    }
+  }
+  return 0;
+}
+
+bool exceeds(uint64_t value, uint64_t other, double times) {
+  return static_cast<double>(value) >= static_cast<double>(other) * times;
+}
+
+struct Starved {
+  const LockWaiter* waiter = nullptr;
+  uint64_t median_ns = 0;
+};
+
+std::vector<Starved> starved_at(const LockCase& at) {
+  const LockThresholds& limits = at.thresholds;
+  std::vector<Starved> starved;
+  for (const LockWaiter& waiter : at.waiters) {
+    if (waiter.overtakes_max < limits.overtakes || waiter.attempt_max_ns < limits.attempt_ns) {
+      continue;
+    }
+    const std::vector<Peer> peers = peers_of(at, waiter.thread);
+    const uint64_t median_ns = median(peers, &Peer::mean_ns);
+    if (!peers.empty() && exceeds(waiter.attempt_max_ns, median_ns, limits.times_median) &&
+        exceeds(waiter.attempt_max_ns, median(peers, &Peer::worst_ns), limits.times_worst)) {
+      starved.push_back({&waiter, median_ns});
+    }
+  }
+  std::stable_sort(starved.begin(), starved.end(), [](const Starved& a, const Starved& b) {
+    return a.waiter->overtakes_max > b.waiter->overtakes_max;
+  });
+  return starved;
+}
+
+std::string overtaken_text(const LockCase& at, const LockWaiter& waiter) {
+  return fmt::format("{}: {} in one attempt of {}", at.name(waiter.thread),
+                     count_of(waiter.overtakes_max, "time"),
+                     nanoseconds_text(waiter.attempt_max_ns));
+}
+
+}  // namespace
+
+void find_starvation(const LockCase& at, std::vector<Finding>& found) {
+  constexpr size_t most = 8;
+  if (!is_in_the_way(at.lock)) {
+    return;
+  }
+  const std::vector<Starved> starved = starved_at(at);
+  if (starved.empty()) {
+    return;
+  }
+  std::vector<uint32_t> threads;
+  for (const Starved& each : starved) {
+    threads.push_back(each.waiter->thread);
+  }
+  const LockWaiter& worst = *starved.front().waiter;
+  Finding finding = at.finding("starvation", Severity::warning, threads);
+  finding.summary =
+      fmt::format("{} {} at {}: overtaken at least {} in one attempt of {}", at.names(threads),
+                  starved.size() == 1 ? "starves" : "starve", lock_text(at.lock),
+                  count_of(worst.overtakes_max, "time"), nanoseconds_text(worst.attempt_max_ns));
+  if (const uint64_t median_ns = starved.front().median_ns; median_ns != 0) {
+    finding.evidence.push_back(
+        {"median",
+         fmt::format("the others' attempts take {}, {:.0f} times less", nanoseconds_text(median_ns),
+                     static_cast<double>(worst.attempt_max_ns) / static_cast<double>(median_ns))});
+  } else {
+    finding.evidence.push_back({"median", "the others hardly wait"});
+  }
+  for (size_t i = 1; i < std::min(starved.size(), most); i++) {
+    finding.evidence.push_back({"overtaken", overtaken_text(at, *starved[i].waiter)});
+  }
+  if (at.lock.woken_again != 0) {
+    finding.evidence.push_back(
+        {"woken", fmt::format("{} to find it taken again", count_of(at.lock.woken_again, "time"))});
+  }
+  if (const std::string holders = at.holders_text(); !holders.empty()) {
+    finding.evidence.push_back({"holder", holders});
+  }
+  finding.advice =
+      "who lets go must not take it again at once: do more between two turns, hand the lock over "
+      "in "
+      "order (a ticket, a queue), or hold it for longer and less often";
+  found.push_back(std::move(finding));
+}
+
+void find_writer_starvation(const LockCase& at, std::vector<Finding>& found) {
+  const uint64_t changed = fact_of(at.lock, "readers_changed").value_or(0);
+  if (at.lock.primitive != "rwlock" || changed < at.thresholds.reader_changes) {
+    return;
+  }
+  const auto writer = std::max_element(
+      at.waiters.begin(), at.waiters.end(),
+      [](const LockWaiter& a, const LockWaiter& b) { return a.attempt_max_ns < b.attempt_max_ns; });
+  if (writer == at.waiters.end() || writer->attempt_max_ns < at.thresholds.attempt_ns) {
+    return;
+  }
+  const uint64_t seen = std::max(fact_of(at.lock, "readers_seen").value_or(0), changed);
+  Finding finding = at.finding("writer-starvation", Severity::warning, {writer->thread});
+  finding.summary = fmt::format("{} waits up to {} to write at {} while readers come and go",
+                                at.name(writer->thread), nanoseconds_text(writer->attempt_max_ns),
+                                lock_text(at.lock));
+  finding.evidence.push_back(
+      {"readers", fmt::format("had it at {} while it waited, others than before at {} of them",
+                              count_of(seen, "look"), changed)});
+  if (writer->overtakes_max != 0) {
+    finding.evidence.push_back({"overtaken", count_of(writer->overtakes_max, "time")});
+  }
+  finding.advice =
+      "prefer writers: pthread_rwlockattr_setkind_np() with "
+      "PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP";
+  found.push_back(std::move(finding));
+}
+
+void find_message_starvation(const LockCase& at, std::vector<Finding>& found) {
+  const LockUse& lock = at.lock;
+  const uint64_t stayed = fact_of(lock, "head_stayed").value_or(0);
+  const uint64_t received = fact_of(lock, "received").value_or(0);
+  if ((lock.kind != Kind::mq && lock.kind != Kind::msg) || stayed < at.thresholds.head_looks ||
+      received < at.thresholds.overtakes) {
+    return;
+  }
+  const bool posix = lock.kind == Kind::mq;
+  Finding finding = at.finding("message-starvation", Severity::warning, {});
+  for (const LockWaiter& each : at.waiters) {
+    const LockThread& thread = at.window.threads[each.thread];
+    if (thread.pid != 0 &&
+        std::find(finding.pids.begin(), finding.pids.end(), thread.pid) == finding.pids.end()) {
+      finding.pids.push_back(thread.pid);
+    }
+  }
+  finding.summary = fmt::format("the oldest message in {} stays while {} taken past it", lock.id,
+                                count_of(received, "message") + (received == 1 ? " is" : " are"));
+  finding.evidence.push_back(
+      {"oldest", fmt::format("the same one at {} in a row", count_of(stayed, "look"))});
+  finding.evidence.push_back({"received", count_of(received, "message")});
+  finding.advice = posix
+                       ? "messages of a higher priority always go first: send fewer of them, or "
+                         "give the others a queue of their own"
+                       : "nobody asks for its type, or others are always there first: receive with "
+                         "type 0, or by a negative type, or in a thread for each type";
+  found.push_back(std::move(finding));
+}
+
+}  // namespace ipcscope
