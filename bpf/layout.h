@@ -26,6 +26,20 @@
   FIELD(task_struct, exec_start, se.exec_start, u64)                            \
   FIELD(task_struct, cfs_rq, se.cfs_rq, u64) /* with CONFIG_FAIR_GROUP_SCHED */ \
   FIELD(task_struct, last_arrival, sched_info.last_arrival, u64)                \
+  FIELD(task_struct, run_time, se.sum_exec_runtime, u64)                        \
+  FIELD(task_struct, flags, flags, u32)                                         \
+  FIELD(task_struct, signal, signal, u64)                                       \
+  FIELD(task_struct, pending, pending.signal, u64)                              \
+  FIELD(task_struct, blocked, blocked, u64)                                     \
+  FIELD(task_struct, cgroups, cgroups, u64)                                     \
+  TYPE(signal_struct)                                                           \
+  FIELD(signal_struct, pending, shared_pending.signal, u64)                     \
+  TYPE(css_set)                                                                 \
+  FIELD(css_set, cgroup, dfl_cgrp, u64)                                         \
+  TYPE(cgroup)                                                                  \
+  FIELD(cgroup, kn, kn, u64)                                                    \
+  TYPE(kernfs_node)                                                             \
+  FIELD(kernfs_node, id, id, u64)                                               \
   FIELD(task_struct, mm, mm, u64)                                               \
   FIELD(task_struct, exit_state, exit_state, u32)                               \
   FIELD(task_struct, pid, pid, u32)                                             \
@@ -127,15 +141,17 @@
   FIELD(file_lock_core, flags, flc_flags, u32)                                  \
   FIELD(file_lock_core, type, flc_type, u8)                                     \
   FIELD(file_lock_core, pid, flc_pid, u32)                                      \
+  FIELD(file_lock_core, blocker, flc_blocker, u64)                              \
   FIELD(file_lock_core, file, flc_file, u64)                                    \
   TYPE(file_lock)                                                               \
-  PLACE(file_lock, core, c) /* 6.9; instead of the next seven */                \
+  PLACE(file_lock, core, c) /* 6.9; instead of the next eight */                \
   PLACE(file_lock, list, fl_list)                                               \
   PLACE(file_lock, blocked_requests, fl_blocked_requests)                       \
   FIELD(file_lock, owner, fl_owner, u64)                                        \
   FIELD(file_lock, flags, fl_flags, u32)                                        \
   FIELD(file_lock, type, fl_type, u8)                                           \
   FIELD(file_lock, pid, fl_pid, u32)                                            \
+  FIELD(file_lock, blocker, fl_blocker, u64)                                    \
   FIELD(file_lock, file, fl_file, u64)                                          \
   FIELD(file_lock, start, fl_start, u64)                                        \
   FIELD(file_lock, end, fl_end, u64)                                            \
@@ -302,24 +318,26 @@
   FIELD(pt_regs, orig_x0, orig_x0, u64) \
   FIELD(pt_regs, syscallno, syscallno, u32)
 #else
-#define KERNEL_REGISTERS(FIELD, PLACE)  \
-  FIELD(pt_regs, r15, r15, u64)         \
-  FIELD(pt_regs, r14, r14, u64)         \
-  FIELD(pt_regs, r13, r13, u64)         \
-  FIELD(pt_regs, r12, r12, u64)         \
-  FIELD(pt_regs, bp, bp, u64)           \
-  FIELD(pt_regs, bx, bx, u64)           \
-  FIELD(pt_regs, r11, r11, u64)         \
-  FIELD(pt_regs, ax, ax, u64)           \
-  FIELD(pt_regs, cx, cx, u64)           \
-  FIELD(pt_regs, r10, r10, u64)         \
-  FIELD(pt_regs, r9, r9, u64)           \
-  FIELD(pt_regs, r8, r8, u64)           \
-  FIELD(pt_regs, dx, dx, u64)           \
-  FIELD(pt_regs, si, si, u64)           \
-  FIELD(pt_regs, di, di, u64)           \
-  FIELD(pt_regs, orig_ax, orig_ax, u64) \
-  FIELD(pt_regs, ip, ip, u64)           \
+#define KERNEL_REGISTERS(FIELD, PLACE)        \
+  FIELD(pt_regs, r15, r15, u64)               \
+  FIELD(pt_regs, r14, r14, u64)               \
+  FIELD(pt_regs, r13, r13, u64)               \
+  FIELD(pt_regs, r12, r12, u64)               \
+  FIELD(pt_regs, bp, bp, u64)                 \
+  FIELD(pt_regs, bx, bx, u64)                 \
+  FIELD(pt_regs, r11, r11, u64)               \
+  FIELD(pt_regs, ax, ax, u64)                 \
+  FIELD(pt_regs, cx, cx, u64)                 \
+  FIELD(pt_regs, r10, r10, u64)               \
+  FIELD(pt_regs, r9, r9, u64)                 \
+  FIELD(pt_regs, r8, r8, u64)                 \
+  FIELD(pt_regs, dx, dx, u64)                 \
+  FIELD(pt_regs, si, si, u64)                 \
+  FIELD(pt_regs, di, di, u64)                 \
+  FIELD(pt_regs, orig_ax, orig_ax, u64)       \
+  FIELD(pt_regs, ip, ip, u64)                 \
+  FIELD(pt_regs, cs, cs, u64)                 \
+  FIELD(pt_regs, short_cs, cs, u16) /* 6.9 */ \
   FIELD(pt_regs, sp, sp, u64)
 #endif
 

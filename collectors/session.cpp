@@ -26,15 +26,6 @@ int64_t clock_ns(clockid_t clock) {
   return time.tv_sec * 1'000'000'000LL + time.tv_nsec;
 }
 
-void describe_host(Snapshot& snapshot) {
-  utsname system{};
-  ::uname(&system);
-  snapshot.host = system.nodename;
-  snapshot.kernel = system.release;
-  snapshot.time_ns = clock_ns(CLOCK_REALTIME);
-  snapshot.boot_ns = clock_ns(CLOCK_BOOTTIME);
-}
-
 /// Open file descriptions on the host, to know how much to expect; 0 when it cannot be told.
 size_t open_files(const ProcRoot& proc) {
   const Result<std::string> text = proc.read(std::string("sys/fs/file-nr"));
@@ -187,10 +178,19 @@ class Sources {
 
 }  // namespace
 
+void describe_host(std::string& host, std::string& kernel, int64_t& time_ns, int64_t& boot_ns) {
+  utsname system{};
+  ::uname(&system);
+  host = system.nodename;
+  kernel = system.release;
+  time_ns = clock_ns(CLOCK_REALTIME);
+  boot_ns = clock_ns(CLOCK_BOOTTIME);
+}
+
 Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
   SnapshotBuilder builder;
   Snapshot& snapshot = builder.snapshot();
-  describe_host(snapshot);
+  describe_host(snapshot.host, snapshot.kernel, snapshot.time_ns, snapshot.boot_ns);
   builder.expect(open_files(proc));
   Assembly assembly(builder, proc, request);
   Dispatch dispatch(assembly);

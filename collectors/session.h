@@ -13,4 +13,8 @@ namespace ipcscope {
 /// when request.source asks for BPF and it cannot be had.
 Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc);
 
+/// Who this host is and what time it is, for a report: time_ns is CLOCK_REALTIME, boot_ns
+/// CLOCK_BOOTTIME.
+void describe_host(std::string& host, std::string& kernel, int64_t& time_ns, int64_t& boot_ns);
+
 }  // namespace ipcscope

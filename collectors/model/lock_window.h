@@ -17,7 +17,8 @@ enum class WaitPurpose : uint8_t {
   lock,   ///< a holder to let go: mutexes, rwlocks, file locks, semaphores
   room,   ///< a reader to take something out of a full pipe, socket or queue
   data,   ///< a writer to put something into an empty one
-  event,  ///< somebody to say that something happened: condition variables, barriers, eventfds, ends
+  event,  ///< somebody to say that something happened: condition variables, barriers, eventfds,
+          ///< ends
 };
 /// The word of JSON.
 std::string_view purpose_name(WaitPurpose purpose);
@@ -77,8 +78,8 @@ struct LockPair {
   uint64_t wait_ns = 0;     ///< unfinished ones up to the end of the window
   uint64_t max_ns = 0;      ///< longest single wait
   /// How often others took the lock while this thread tried to: at least this many of them came
-  /// after it. The worst attempt, and the sum of all. An attempt may consist of several waits, where
-  /// a thread was woken and found the lock taken again.
+  /// after it. The worst attempt, and the sum of all. An attempt may consist of several waits,
+  /// where a thread was woken and found the lock taken again.
   uint64_t overtakes_max = 0, overtakes = 0;
   uint64_t attempt_max_ns = 0;  ///< longest attempt: from its first wait to the end of its last
   uint64_t attempts = 0;
@@ -100,16 +101,18 @@ struct LockUse {
   std::string name;       ///< symbol, mapping and offset, or path; empty: none found
   std::string primitive;  ///< "mutex", "rwlock", "semaphore", "pipe", "flock" ...; "unknown"
   WaitPurpose purpose = WaitPurpose::lock;
-  std::string operation;  ///< of the last wait: "futex_wait", "write", ...
+  std::string operation;                        ///< of the last wait: "futex_wait", "write", ...
   HolderSource source = HolderSource::unknown;  ///< the best that any pair has
-  uint64_t waits = 0;       ///< finished and unfinished
-  uint64_t unfinished = 0;  ///< still in progress when the window ended
-  uint64_t total_ns = 0;    ///< unfinished ones up to the end of the window
+  uint64_t waits = 0;                           ///< finished and unfinished
+  uint64_t unfinished = 0;                      ///< still in progress when the window ended
+  uint64_t total_ns = 0;                        ///< unfinished ones up to the end of the window
   uint64_t max_ns = 0;
-  DurationHistogram histogram;                    ///< of finished and unfinished waits
-  std::array<uint64_t, wait_end_count> ends{};    ///< of the finished ones, by WaitEnd
-  uint64_t woken_again = 0;     ///< waits that found the lock taken when they were woken
-  uint64_t longest_hold_ns = 0; ///< at least: from a wait's begin to the wake-up by its holder
+  DurationHistogram histogram;                  ///< of finished and unfinished waits
+  std::array<uint64_t, wait_end_count> ends{};  ///< of the finished ones, by WaitEnd
+  uint64_t woken_again = 0;  ///< waits that found the lock taken when they were woken
+  /// Between two wake-ups, or from a wait's begin to one, by the thread that held it all along as
+  /// far as could be seen: it may have let go and taken it again while nobody was awake to take it.
+  uint64_t longest_hold_ns = 0;
   uint64_t attempt_p50_ns = 0;  ///< median over threads of their mean attempt; 0: none ended
   std::vector<LockPair> pairs;
   std::vector<LockStack> stacks;  ///< only where asked for

@@ -30,11 +30,11 @@ struct TraceEvent {
   bool is_signal = false;    ///< then kind says nothing, channel is "signal:PID"
   std::string_view channel;  ///< id; raw bytes; empty: not resolved
   TracePeer peer;
-  std::optional<uint64_t> bytes;  ///< moved, where the operation moves some
-  int64_t result = 0;             ///< of the system call: negative is an errno
-  bool unfinished = false;        ///< still in progress when the trace ended; no result
-  std::string_view payload;       ///< first bytes of what was moved, where asked for
-  std::string_view detail;        ///< of what only this operation has: "SCM_RIGHTS pipe -> 812"
+  std::optional<uint64_t> bytes;    ///< moved, where the operation moves some
+  int64_t result = 0;               ///< of the system call: negative is an errno
+  bool unfinished = false;          ///< still in progress when the trace ended; no result
+  std::string_view payload;         ///< first bytes of what was moved, where asked for
+  std::string_view detail;          ///< of what only this operation has: "SCM_RIGHTS pipe -> 812"
   std::span<const uint64_t> stack;  ///< user return addresses, innermost first, where asked for
 };
 

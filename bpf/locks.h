@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Waiting as it is measured at the scheduler: what the programs of locks and user space share. */
+#ifndef IPCSCOPE_LOCKS_H
+#define IPCSCOPE_LOCKS_H
+#include "record.h"
+
+/* What a system call waits at, by which it is told who may end the wait. */
+enum lock_class {
+  WAIT_AT_NOTHING,
+  WAIT_AT_FUTEX,   /* futex(): the operation decides */
+  WAIT_AT_FUTEX2,  /* futex_wait() and its relatives */
+  WAIT_AT_FUTEXES, /* futex_waitv(): the first of the vector stands for all */
+  WAIT_AT_FILE,    /* a descriptor */
+  WAIT_AT_SPLICE,  /* either of two descriptors */
+  WAIT_AT_SEM,     /* System V */
+  WAIT_AT_MSG,
+  WAIT_AT_FLOCK,
+  WAIT_AT_FCNTL,
+};
+
+/* As WaitPurpose (collectors/model/lock_window.h). */
+enum lock_purpose { LOCK_FOR_LOCK, LOCK_FOR_ROOM, LOCK_FOR_DATA, LOCK_FOR_EVENT };
+
+/* One system call, by its number. */
+struct lock_call {
+  u8 wait;     /* lock_class; WAIT_AT_NOTHING: nobody waits in it */
+  u8 wake;     /* lock_class of the waits that it may end */
+  u8 purpose;  /* lock_purpose */
+  u8 argument; /* which one has the descriptor, the id or the address */
+  u8 limit;    /* 1 + the argument that is a time limit: a pointer, 0 for none */
+  u8 limit_ms; /* 1: no pointer, but milliseconds, negative for none */
+  u8 reserved[2];
+};
+
+#define LOCK_CALLS 512
+
+/* What is waited at. */
+struct lock_key {
+  u64 object; /* futex: its address; file: the inode's; System V: the id; an alias: its number */
+  u32 space;  /* futex: the process; System V: the IPC namespace; 0 of files and aliases */
+  u16 wait;   /* lock_class */
+  u16 purpose;
+};
+RECORD_ASSERT(sizeof(struct lock_key) == 16, "lock_key");
+
+#define LOCK_BUCKETS 176 /* DurationHistogram: four to an octave */
+#define LOCK_ENDS 4      /* WaitEnd */
+
+/* One lock or queue. Times in ns. */
+struct lock_value {
+  u64 waits; /* finished */
+  u64 total;
+  u64 longest;
+  u64 ended;       /* waits that ended since it was first seen; never begins anew */
+  u64 woken_again; /* began again, in the same attempt */
+  u64 hold;      /* longest: from the last wake-up, or the begin of a wait, to one by the holder */
+  u64 last_wake; /* CLOCK_MONOTONIC */
+  u64 ends[LOCK_ENDS];
+  u64 file;     /* address of the file of a waiter */
+  u64 inode;    /* its inode's number */
+  u64 expected; /* futex: the value that the first waiter expected */
+  u32 device;
+  u32 mode;
+  u32 waiting; /* now */
+  u32 epoch;   /* whose statistics these are */
+  u32 pid;     /* the first waiter, in ipcscope's PID namespace */
+  u32 tid;
+  s32 fd;
+  u32 call;      /* number of its system call */
+  u32 operation; /* futex: the second argument */
+  u32 reserved;
+  u32 histogram[LOCK_BUCKETS];
+};
+RECORD_ASSERT(sizeof(struct lock_value) == 152 + 4 * LOCK_BUCKETS, "lock_value");
+
+/* How a thread stands behind another. As HolderSource, with the word's place. */
+enum lock_holder {
+  HOLDER_NONE,
+  HOLDER_WORD,  /* the futex word is a TID */
+  HOLDER_AT_8,  /* mutex */
+  HOLDER_AT_12, /* rwlock, seen by a writer */
+  HOLDER_AT_16, /* rwlock, seen by a reader */
+  HOLDER_FILE,  /* the blocking file lock's process */
+  HOLDER_WAKER,
+};
+
+struct pair_key {
+  struct lock_key lock;
+  u32 waiter; /* TID, in ipcscope's PID namespace */
+  u32 holder; /* TID as the word has it, else in ipcscope's; 0 unknown */
+  u32 source; /* lock_holder */
+  u32 reserved;
+};
+
+struct pair_value {
+  u64 waits;
+  u64 total;
+  u64 longest;
+  u64 overtakes;
+  u64 overtakes_max;
+  u64 attempts;
+  u64 attempt_max;
+  u32 waiter_pid;
+  u32 waker; /* who ended the last wait; 0: not a thread, or not seen */
+  u32 waker_pid;
+  u32 epoch;
+  char waiter_comm[16];
+  char waker_comm[16];
+};
+RECORD_ASSERT(sizeof(struct pair_value) == 104, "pair_value");
+
+/* What a thread waits at, and how its last wait there went. */
+struct lock_wait {
+  struct lock_key key;
+  u64 begin; /* CLOCK_MONOTONIC; 0: it does not wait */
+  u64 attempt_begin;
+  u64 ended_before; /* lock_value.ended when the attempt began */
+  u64 run_before;   /* CPU time when the last wait ended */
+  u64 overtakes;    /* of the attempt, when its last wait ended */
+  u64 switches;     /* context switches when the wait began */
+  u64 woken_at;
+  u64 file;  /* the file that was waited at, in this call: then the key is the same */
+  u64 inode; /* its number: another file may come to the same address */
+  u32 call;
+  u32 waiting_before; /* threads that waited already when the attempt began */
+  u32 holder;
+  u32 source;
+  u32 waker;
+  u32 waker_pid;
+  u32 blocker; /* process of the file lock that is in the way */
+  u8 released; /* it woke somebody at this lock since */
+  u8 limited;  /* the call has a time limit */
+  u8 waker_exits;
+  u8 earlier; /* it waited when measuring began: for longer than is known */
+  u8 again;   /* not the first wait of its attempt */
+  u8 reserved[3];
+  u32 named_waker; /* whose name waker_comm is */
+  char waker_comm[16];
+};
+RECORD_ASSERT(sizeof(struct lock_wait) == 144, "lock_wait");
+
+/* Around a futex word: as FutexView. */
+#define LOCK_MEMORY_BEFORE 48
+#define LOCK_MEMORY_AFTER 48
+
+/* Sent when the first thread waits at a lock. */
+struct lock_news {
+  struct lock_key key;
+  u64 args[6];
+  u32 pid;
+  u32 tid;
+  u32 call;
+  u32 reserved;
+  u32 lower; /* 1: the memory before the word, and behind it, could be read */
+  u32 upper;
+  u8 memory[LOCK_MEMORY_BEFORE + LOCK_MEMORY_AFTER];
+};
+RECORD_ASSERT(sizeof(struct lock_news) == 184, "lock_news");
+
+#define LOCK_FRAMES 32
+
+/* Where somebody woke a waiter from; the value counts how often. */
+struct waker_key {
+  struct lock_key lock;
+  u32 tid;
+  u32 pid;
+  s32 stack; /* of the map of stacks */
+  u32 reserved;
+};
+
+/* One thread's wait that is in progress; written by an iterator. */
+struct lock_pending {
+  struct lock_wait wait;
+  u32 pid;
+  u32 tid;
+  u32 call;
+  u32 reserved;
+  u64 args[6];
+  char comm[16];
+};
+
+/* Which waits count. Set by user space before loading. Empty lists: all. */
+#define LOCK_FILTER_MAX 16
+struct lock_filter {
+  u32 self; /* ipcscope's own process, which never counts */
+  u32 pids;
+  u32 pid[LOCK_FILTER_MAX];
+  u32 tids;
+  u32 tid[LOCK_FILTER_MAX];
+  u32 by_uid;
+  u32 uid;
+  u32 comm_size;
+  char comm[16];
+  u32 by_cgroup;
+  u64 cgroup;
+  u64 min_wait;
+  u32 stacks; /* of those who wake */
+  u32 reserved;
+};
+
+/* What the programs tell. */
+struct lock_state {
+  u64 switches;   /* looked at; approximate: it is not counted atomically */
+  u64 lost_waits; /* at locks that did not fit */
+  u64 lost_pairs;
+  u64 lost_news;
+  u64 lost_threads; /* waits of threads for which there was no memory */
+  u64 epoch_begin;  /* CLOCK_MONOTONIC; set by user space, as the next one */
+  u32 epoch;        /* statistics of an earlier one are void */
+  u32 own_level;    /* of ipcscope's PID namespace */
+  u32 measuring;    /* set when it is known */
+  u32 reserved;
+};
+
+#endif

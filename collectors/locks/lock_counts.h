@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "bpf/locks.h"
+#include "collectors/base/proc_root.h"
+#include "collectors/locks/lock_names.h"
+#include "collectors/locks/lock_stacks.h"
+#include "collectors/model/lock_window.h"
+
+namespace ipcscope {
+
+/// Puts together what the kernel counted: one LockUse for each lock and purpose, whatever addresses
+/// and descriptors it was reached through, with its pairs of threads.
+class LockCounts {
+ public:
+  struct Window {
+    uint64_t begin_ns, end_ns;  ///< CLOCK_MONOTONIC
+    uint32_t epoch;
+    std::bitset<kind_count> kinds;  ///< none set: all
+  };
+  LockCounts(LockNames& names, const ProcRoot& proc, Window window)
+      : names_(names), proc_(proc), window_(window) {}
+
+  /// In this order: all locks, all pairs, all waits that are in progress.
+  void add_lock(const lock_key& key, const lock_value& value);
+  void add_pair(const pair_key& key, const pair_value& value);
+  void add_pending(const lock_pending& pending);
+  void add_fact(const lock_key& key, std::string_view name, uint64_t value);
+  void add_stack(const LockStacks::Stack& stack);
+  /// Fills threads and locks, the costliest first.
+  void finish(LockWindow& window);
+
+ private:
+  struct Use {
+    LockUse use;
+    const LockIdentity* identity = nullptr;
+    std::map<std::pair<uint32_t, uint32_t>, size_t> pairs;  ///< by waiter and holder
+    uint64_t owner_gone = 0;  ///< unfinished waits for a thread that is no more
+  };
+  struct Holder {
+    uint32_t thread = no_index;
+    HolderSource source = HolderSource::unknown;
+  };
+  Use* use_of(const lock_key& key);
+  void note_who_is_left(Use& use) const;
+  LockPair& pair_of(Use& use, uint32_t waiter, Holder holder);
+  uint32_t thread(int32_t tid, int32_t pid, const char* comm);
+  Holder holder_of(const Use& use, int32_t waiter_pid, uint32_t source, uint32_t holder,
+                   const pair_value& waker);
+
+  LockNames& names_;
+  const ProcRoot& proc_;
+  Window window_;
+  std::vector<LockThread> threads_;
+  std::unordered_map<int32_t, uint32_t> by_tid_;
+  std::vector<Use> uses_;
+  std::map<std::pair<std::string, WaitPurpose>, size_t> by_id_;
+  LockKeyMap<size_t> by_key_;
+  LockKeyMap<uint64_t> ended_;  ///< waits that ended, as the kernel counts them
+};
+
+}  // namespace ipcscope

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/locks/lock_probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "bpf/locks.h"
+#include "collectors/base/fd.h"
+#include "collectors/kernel_layout.h"
+#include "collectors/locks/lock_calls.h"
+#include "collectors/locks/lock_counts.h"
+#include "collectors/locks/lock_names.h"
+#include "collectors/locks/lock_program.h"
+#include "collectors/locks/lock_stacks.h"
+#include "collectors/locks/rwlock_watch.h"
+#include "collectors/session.h"
+
+namespace ipcscope {
+
+namespace {
+
+Result<lock_filter> make_filter(const LockRequest& request) {
+  if (request.pids.size() > LockRequest::filter_max ||
+      request.tids.size() > LockRequest::filter_max) {
+    return failure(std::string("at most 16 processes or threads can be measured at a time"));
+  }
+  lock_filter filter{};
+  filter.self = static_cast<u32>(::getpid());
+  for (const pid_t pid : request.pids) {
+    filter.pid[filter.pids++] = static_cast<u32>(pid);
+  }
+  for (const pid_t tid : request.tids) {
+    filter.tid[filter.tids++] = static_cast<u32>(tid);
+  }
+  filter.by_uid = request.uid ? 1 : 0;
+  filter.uid = request.uid.value_or(0);
+  filter.by_cgroup = request.cgroup ? 1 : 0;
+  filter.cgroup = request.cgroup.value_or(0);
+  filter.comm_size = static_cast<u32>(std::min(request.comm.size(), sizeof filter.comm - 1));
+  std::memcpy(filter.comm, request.comm.data(), filter.comm_size);
+  filter.min_wait = request.min_wait_ns;
+  filter.stacks = request.stacks ? 1 : 0;
+  return filter;
+}
+
+/// All entries of a hash map. Entries that come meanwhile may be missed.
+template <typename Key, typename Value>
+std::vector<std::pair<Key, Value>> entries(int map) {
+  std::vector<std::pair<Key, Value>> all;
+  std::vector<Key> keys(1024);
+  std::vector<Value> values(keys.size());
+  bpf_map_batch_opts options{};
+  options.sz = sizeof options;
+  uint32_t batch = 0;
+  bool first = true;
+  while (true) {
+    auto count = static_cast<u32>(keys.size());
+    const int result = ::bpf_map_lookup_batch(map, first ? nullptr : &batch, &batch, keys.data(),
+                                              values.data(), &count, &options);
+    const int error = result == 0 ? 0 : errno;
+    if (error == ENOSPC) {  // one bucket has more entries than fit
+      keys.resize(2 * keys.size());
+      values.resize(keys.size());
+      continue;
+    }
+    if (error != 0 && error != ENOENT) {
+      return all;
+    }
+    first = false;
+    for (u32 i = 0; i < count; i++) {
+      all.emplace_back(keys[i], values[i]);
+    }
+    if (error == ENOENT) {
+      return all;
+    }
+  }
+}
+
+/// Reads an iterator to its end.
+template <typename Record>
+std::vector<Record> iterate(int link) {
+  std::vector<Record> records;
+  const Fd iterator(::bpf_iter_create(link));
+  size_t held = 0;
+  std::vector<char> buffer(sizeof(Record) * 64);
+  while (iterator) {
+    const ssize_t got = ::read(iterator.get(), buffer.data() + held, buffer.size() - held);
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) {
+      continue;
+    }
+    if (got <= 0) {
+      break;
+    }
+    held += static_cast<size_t>(got);
+    const size_t whole = held / sizeof(Record);
+    const size_t from = records.size();
+    records.resize(from + whole);
+    std::memcpy(static_cast<void*>(records.data() + from), buffer.data(), whole * sizeof(Record));
+    held -= whole * sizeof(Record);
+    std::memmove(buffer.data(), buffer.data() + whole * sizeof(Record), held);
+  }
+  return records;
+}
+
+uint64_t monotonic_ns() {
+  timespec time{};
+  ::clock_gettime(CLOCK_MONOTONIC, &time);
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000U + static_cast<uint64_t>(time.tv_nsec);
+}
+
+}  // namespace
+
+class LockProbe::State {
+ public:
+  explicit State(const ProcRoot& proc) : names_(proc), stacks_(proc), proc_(proc) {}
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+  ~State() {
+    ring_buffer__free(ring_);
+    if (program_.destroy != nullptr) {
+      program_.destroy(program_.skeleton);
+    }
+  }
+
+  Result<void> load(const LockRequest& request);
+  void poll(std::chrono::milliseconds timeout);
+  Result<LockWindow> window();
+  void restart();
+
+ private:
+  static int take_news(void* context, void* data, size_t size) noexcept;
+  void learn(const lock_news& news);
+
+  LockNames names_;
+  RwlockWatch rwlocks_;
+  LockStacks stacks_;
+  bool with_stacks_ = false;
+  std::chrono::steady_clock::time_point next_stacks_{};
+  const ProcRoot& proc_;
+  lock_program program_{};
+  ring_buffer* ring_ = nullptr;
+  std::bitset<kind_count> kinds_;
+  uint64_t begin_ns_ = 0;
+  lock_state last_{};  ///< what the programs had lost when the window began
+};
+
+Result<void> LockProbe::State::load(const LockRequest& request) {
+  kinds_ = request.kinds;
+  with_stacks_ = request.stacks;
+  const Result<lock_filter> filter = make_filter(request);
+  if (!filter) {
+    return Failure(filter.error());
+  }
+  const Result<kernel_layout> layout = read_kernel_layout();
+  if (!layout) {
+    return Failure(layout.error());
+  }
+  // Before 5.11 maps count against RLIMIT_MEMLOCK; raising it may fail, and then loading does.
+  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
+  ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  const auto calls = make_lock_calls(request.kinds);
+  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1);
+  if (error != 0) {
+    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0);
+  }
+  if (error != 0) {
+    return system_failure("loading the BPF programs", -error);
+  }
+  ring_ = ring_buffer__new(program_.news, take_news, this, nullptr);
+  if (ring_ == nullptr) {
+    return system_failure("BPF ring buffer");
+  }
+  const Fd seed(::bpf_iter_create(program_.seed_link));
+  char unused[64];
+  if (!seed || ::read(seed.get(), unused, sizeof unused) < 0) {
+    return system_failure("BPF iterator over threads");
+  }
+  begin_ns_ = program_.state->epoch_begin;
+  return {};
+}
+
+int LockProbe::State::take_news(void* context, void* data, size_t size) noexcept {
+  if (size >= sizeof(lock_news)) {
+    static_cast<State*>(context)->learn(*static_cast<const lock_news*>(data));
+  }
+  return 0;
+}
+
+void LockProbe::State::learn(const lock_news& news) {
+  lock_value value{};
+  if (::bpf_map_lookup_elem(program_.locks, &news.key, &value) != 0) {
+    return;
+  }
+  const LockIdentity& lock = names_.learn(news, value);
+  if (lock.shared) {
+    // Other processes have the same word at other addresses; from now on it is one lock.
+    lock_key alias{};
+    alias.object = lock.shared->first << 32 ^ lock.shared->second;
+    alias.wait = WAIT_AT_FUTEX;
+    alias.purpose = news.key.purpose;
+    if (std::memcmp(&alias, &news.key, sizeof alias) != 0) {
+      ::bpf_map_update_elem(program_.aliases, &news.key, &alias, BPF_ANY);
+    }
+  }
+}
+
+void LockProbe::State::poll(std::chrono::milliseconds timeout) {
+  using std::chrono::milliseconds;
+  constexpr milliseconds look_every{10};
+  const auto end = std::chrono::steady_clock::now() + timeout;
+  // In slices, where something has to be looked at: what changes there tells nobody.
+  for (milliseconds left = timeout; left.count() >= 0;) {
+    const int got = ring_buffer__poll(
+        ring_, static_cast<int>((rwlocks_.empty() ? left : std::min(left, look_every)).count()));
+    rwlocks_.look();
+    left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
+    if (got < 0 || left.count() <= 0) {
+      break;
+    }
+  }
+  if (const auto now = std::chrono::steady_clock::now(); with_stacks_ && now >= next_stacks_) {
+    stacks_.look(iterate<lock_pending>(program_.pending_link));
+    const auto took = std::chrono::steady_clock::now() - now;
+    next_stacks_ =
+        now + std::max<std::chrono::steady_clock::duration>(milliseconds(100), 10 * took);
+  }
+  names_.judge_again();
+  for (const auto& [key, lock] : names_.all()) {
+    if (lock.futex == Primitive::rwlock) {
+      rwlocks_.add(key, lock);
+    }
+  }
+  names_.look_at_files(false);
+}
+
+void LockProbe::State::restart() {
+  last_ = *program_.state;
+  rwlocks_.forget_counts();
+  stacks_.forget();
+  begin_ns_ = monotonic_ns();
+  program_.state->epoch_begin = begin_ns_;
+  __atomic_add_fetch(&program_.state->epoch, 1, __ATOMIC_RELEASE);
+}
+
+Result<LockWindow> LockProbe::State::window() {
+  ring_buffer__consume(ring_);
+  const lock_state state = *program_.state;
+  const auto pending = iterate<lock_pending>(program_.pending_link);
+  const uint64_t end_ns = monotonic_ns();
+  auto locks = entries<lock_key, lock_value>(program_.locks);
+  const auto pairs = entries<pair_key, pair_value>(program_.pairs);
+  for (const auto& [key, value] : locks) {
+    names_.identity(key, value);
+  }
+  names_.look_at_files(true);
+
+  LockWindow window;
+  describe_host(window.host, window.kernel, window.time_ns, window.boot_ns);
+  window.window_ns = end_ns - begin_ns_;
+  window.lost_locks = state.lost_waits - last_.lost_waits + state.lost_threads - last_.lost_threads;
+  window.lost_pairs = state.lost_pairs - last_.lost_pairs;
+  LockCounts counts(names_, proc_, {begin_ns_, end_ns, state.epoch, kinds_});
+  for (const auto& [key, value] : locks) {
+    counts.add_lock(key, value);
+  }
+  for (const auto& [key, value] : pairs) {
+    counts.add_pair(key, value);
+  }
+  for (const lock_pending& each : pending) {
+    counts.add_pending(each);
+  }
+  for (const RwlockWatch::Seen& each : rwlocks_.seen()) {
+    if (each.looks != 0) {
+      counts.add_fact(each.key, "readers_seen", each.looks);
+      counts.add_fact(each.key, "readers_changed", each.changed);
+    }
+  }
+  if (with_stacks_) {
+    for (const auto& [key, count] : entries<waker_key, u64>(program_.waker_stacks)) {
+      std::array<uint64_t, LOCK_FRAMES> addresses{};
+      if (::bpf_map_lookup_elem(program_.stacks, &key.stack, addresses.data()) == 0) {
+        stacks_.add_waker(key, addresses, count);
+      }
+    }
+    for (const LockStacks::Stack& stack : stacks_.take()) {
+      counts.add_stack(stack);
+    }
+  }
+  counts.finish(window);
+
+  Coverage coverage;
+  coverage.source = "bpf-sched";
+  coverage.checked = window.locks.size();
+  coverage.lost = window.lost_locks + window.lost_pairs;
+  if (coverage.lost != 0) {
+    coverage.state = Coverage::State::partial;
+    coverage.reason = "there were more locks, or pairs of threads, than the kernel's maps hold";
+    coverage.hint = "choose with -p, --kind or --min-wait";
+  }
+  window.coverage.push_back(std::move(coverage));
+  return window;
+}
+
+LockProbe::LockProbe(std::unique_ptr<State> state) : state_(std::move(state)) {}
+LockProbe::~LockProbe() = default;
+
+Result<std::unique_ptr<LockProbe>> LockProbe::start(const LockRequest& request,
+                                                    const ProcRoot& proc) {
+  auto state = std::make_unique<State>(proc);
+  const Result<void> loaded = state->load(request);
+  if (!loaded) {
+    return Failure(loaded.error());
+  }
+  return std::unique_ptr<LockProbe>(new LockProbe(std::move(state)));
+}
+
+void LockProbe::poll(std::chrono::milliseconds timeout) { state_->poll(timeout); }
+Result<LockWindow> LockProbe::window() { return state_->window(); }
+void LockProbe::restart() { state_->restart(); }
+
+}  // namespace ipcscope

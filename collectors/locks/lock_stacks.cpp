@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/locks/lock_stacks.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace ipcscope {
+
+namespace {
+
+constexpr size_t threads_at_a_time = 8;
+
+std::string frame_text(const Frame& frame) {
+  const size_t slash = frame.object.rfind('/');
+  const std::string object =
+      slash == std::string::npos ? frame.object : frame.object.substr(slash + 1);
+  if (frame.function.empty()) {
+    return object.empty() ? fmt::format("0x{:x}", frame.address)
+                          : fmt::format("{}+0x{:x}", object, frame.object_offset);
+  }
+  return fmt::format("{}+0x{:x} ({})", frame.function, frame.offset, object);
+}
+
+}  // namespace
+
+LockStacks::Stack& LockStacks::slot(const lock_key& lock, bool waker, const std::string& frames) {
+  std::string key(reinterpret_cast<const char*>(&lock), sizeof lock);
+  key += waker ? 'w' : 's';
+  Stack& stack = stacks_[key + frames];
+  stack.lock = lock;
+  stack.waker = waker;
+  return stack;
+}
+
+void LockStacks::look(const std::vector<lock_pending>& waiting) {
+  // Those that wait for a lock, and of these the ones that began last: they change the most.
+  std::vector<const lock_pending*> order;
+  for (const lock_pending& each : waiting) {
+    if (each.wait.key.purpose == LOCK_FOR_LOCK || each.wait.key.purpose == LOCK_FOR_ROOM) {
+      order.push_back(&each);
+    }
+  }
+  std::sort(order.begin(), order.end(), [](const lock_pending* a, const lock_pending* b) {
+    return a->wait.begin > b->wait.begin;
+  });
+  order.resize(std::min(order.size(), threads_at_a_time));
+  StackLimits limits;
+  limits.time = std::chrono::milliseconds(200);
+  limits.frames = LOCK_FRAMES;
+  StackReader reader(proc_, limits);
+  for (const lock_pending* each : order) {
+    const auto tid = static_cast<int>(each->tid);
+    const auto stacks = reader.stacks(static_cast<int>(each->pid), {&tid, 1});
+    if (!stacks || stacks->front().frames.empty()) {
+      continue;
+    }
+    std::vector<std::string> frames;
+    std::string key;
+    for (const Frame& frame : stacks->front().frames) {
+      frames.push_back(frame_text(frame));
+      key += frames.back() + '\n';
+    }
+    Stack& stack = slot(each->wait.key, false, key);
+    stack.pid = static_cast<int32_t>(each->pid);
+    stack.tid = tid;
+    stack.comm.assign(each->comm, ::strnlen(each->comm, sizeof each->comm));
+    stack.count++;
+    stack.frames = std::move(frames);
+    stack.problem = stacks->front().problem;
+  }
+}
+
+void LockStacks::add_waker(const waker_key& key, const std::array<uint64_t, LOCK_FRAMES>& addresses,
+                           uint64_t count) {
+  StackReader reader(proc_);
+  std::vector<std::string> frames;
+  std::string text;
+  for (const uint64_t address : addresses) {
+    if (address == 0) {
+      break;
+    }
+    const std::string name = reader.name_of_address(static_cast<int>(key.pid), address);
+    frames.push_back(name.empty() ? fmt::format("0x{:x}", address) : name);
+    text += frames.back() + '\n';
+  }
+  Stack& stack = slot(key.lock, true, text);
+  stack.pid = static_cast<int32_t>(key.pid);
+  stack.tid = static_cast<int32_t>(key.tid);
+  stack.count += count;
+  stack.frames = std::move(frames);
+  stack.problem = "by frame pointers: functions compiled without them are missing";
+}
+
+std::vector<LockStacks::Stack> LockStacks::take() {
+  std::vector<Stack> all;
+  for (auto& [key, stack] : stacks_) {
+    all.push_back(std::move(stack));
+  }
+  stacks_.clear();
+  std::stable_sort(all.begin(), all.end(),
+                   [](const Stack& a, const Stack& b) { return a.count > b.count; });
+  return all;
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/locks.h"
+#include "collectors/base/proc_root.h"
+#include "collectors/locks/lock_names.h"
+#include "collectors/model/lock_window.h"
+#include "collectors/stacks.h"
+
+namespace ipcscope {
+
+/// Where threads stand while they wait, and where those stood who woke them.
+class LockStacks {
+ public:
+  struct Stack {
+    lock_key lock;
+    int32_t pid = 0, tid = 0;
+    std::string comm;
+    bool waker = false;
+    uint64_t count = 0;
+    std::vector<std::string> frames;
+    std::string problem;
+  };
+
+  explicit LockStacks(const ProcRoot& proc) : proc_(proc) {}
+
+  /// Looks at a few of the threads that wait now. Programs without frame pointers are unwound, too:
+  /// a thread that sleeps can be looked at for long enough.
+  void look(const std::vector<lock_pending>& waiting);
+  /// What the kernel noted of a waker: return addresses, zero behind the last.
+  void add_waker(const waker_key& key, const std::array<uint64_t, LOCK_FRAMES>& addresses,
+                 uint64_t count);
+  void forget() { stacks_.clear(); }
+  [[nodiscard]] std::vector<Stack> take();
+
+ private:
+  Stack& slot(const lock_key& lock, bool waker, const std::string& frames);
+
+  const ProcRoot& proc_;
+  std::map<std::string, Stack> stacks_;
+};
+
+}  // namespace ipcscope
