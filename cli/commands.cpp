@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/commands/doctor.h"
 #include "cli/commands/leaks.h"
+#include "cli/commands/locks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
 #include "cli/commands/why.h"
@@ -24,6 +25,8 @@ std::span<const Command> command_table() {
        leaks_notes, add_leaks_options, run_leaks},
       {"why", "See", "say who waits for whom, to the root, and what is stuck", why_notes,
        add_why_options, run_why},
+      {"locks", "Measure", "say which locks and queues cost how much, and who makes whom wait",
+       locks_notes, add_locks_options, run_locks},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
        add_doctor_options, run_doctor},
   };

@@ -253,12 +253,8 @@ void LockCounts::finish(LockWindow& window) {
   }
   std::stable_sort(order.begin(), order.end(),
                    [](const Use* a, const Use* b) { return a->use.total_ns > b->use.total_ns; });
-  constexpr size_t named = 64;  // symbols are looked up for the costliest
   for (Use* use : order) {
     LockUse& lock = use->use;
-    if (lock.name.empty() && window.locks.size() < named) {
-      lock.name = names_.symbol(*use->identity);
-    }
     note_who_is_left(*use);
     std::map<uint32_t, std::pair<uint64_t, uint64_t>> by_waiter;  // time, attempts
     for (const LockPair& pair : lock.pairs) {

@@ -198,6 +198,7 @@ void LockNames::learn_futex(LockIdentity& lock, const lock_key& key, const Futex
   lock.resolved = true;
   const Mapping* mapping = call.private_flag ? nullptr : mapping_at(pid, call.address);
   if (mapping == nullptr || !mapping->shared) {
+    unnamed_.push_back(key);
     return;
   }
   const uint64_t offset = mapping->offset + (call.address - mapping->start);
@@ -370,8 +371,16 @@ void LockNames::look_at_files(bool last_chance) {
   next_look_ = end + 20 * (end - begin);
 }
 
-std::string LockNames::symbol(const LockIdentity& lock) {
-  return lock.address == 0 ? std::string() : stacks_.name_of_address(lock.pid, lock.address);
+void LockNames::name_some() {
+  constexpr std::chrono::milliseconds budget{20};
+  constexpr size_t most = 1024;  // of thousands of locks nobody reads the names
+  const auto end = std::chrono::steady_clock::now() + budget;
+  while (!unnamed_.empty() && named_ < most && std::chrono::steady_clock::now() < end) {
+    LockIdentity& lock = locks_[unnamed_.back()];
+    unnamed_.pop_back();
+    lock.name = stacks_.name_of_address(lock.pid, lock.address);
+    named_++;
+  }
 }
 
 }  // namespace ipcscope

@@ -69,8 +69,9 @@ class LockNames {
   void look_at_files(bool last_chance);
   /// Every lock whose primitive is known, as it is asked for.
   [[nodiscard]] const LockKeyMap<LockIdentity>& all() const { return locks_; }
-  /// The symbol at a futex; empty when none can be told.
-  std::string symbol(const LockIdentity& lock);
+  /// Finds the symbols of some of the futexes that have none yet, for a few milliseconds: when the
+  /// window ends their processes may have ended, too.
+  void name_some();
   /// The thread that a number of a process's PID namespace means, in ipcscope's; 0: none that
   /// lives.
   int32_t thread_of(int32_t pid, uint32_t number);
@@ -107,6 +108,8 @@ class LockNames {
     int tries;
   };
   std::vector<Unjudged> unjudged_;
+  std::vector<lock_key> unnamed_;
+  size_t named_ = 0;
   std::unordered_map<int32_t, Space> spaces_;
   std::unordered_map<int32_t, std::pair<std::chrono::steady_clock::time_point,
                                         std::unordered_map<uint32_t, int32_t>>>

@@ -136,6 +136,7 @@ class LockProbe::State {
  private:
   static int take_news(void* context, void* data, size_t size) noexcept;
   void learn(const lock_news& news);
+  void read_wakers();
 
   LockNames names_;
   RwlockWatch rwlocks_;
@@ -226,17 +227,28 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
   }
   if (const auto now = std::chrono::steady_clock::now(); with_stacks_ && now >= next_stacks_) {
     stacks_.look(iterate<lock_pending>(program_.pending_link));
+    read_wakers();
     const auto took = std::chrono::steady_clock::now() - now;
     next_stacks_ =
         now + std::max<std::chrono::steady_clock::duration>(milliseconds(100), 10 * took);
   }
   names_.judge_again();
+  names_.name_some();
   for (const auto& [key, lock] : names_.all()) {
     if (lock.futex == Primitive::rwlock) {
       rwlocks_.add(key, lock);
     }
   }
   names_.look_at_files(false);
+}
+
+void LockProbe::State::read_wakers() {
+  for (const auto& [key, count] : entries<waker_key, u64>(program_.waker_stacks)) {
+    std::array<uint64_t, LOCK_FRAMES> addresses{};
+    if (::bpf_map_lookup_elem(program_.stacks, &key.stack, addresses.data()) == 0) {
+      stacks_.add_waker(key, addresses, count);
+    }
+  }
 }
 
 void LockProbe::State::restart() {
@@ -258,6 +270,7 @@ Result<LockWindow> LockProbe::State::window() {
   for (const auto& [key, value] : locks) {
     names_.identity(key, value);
   }
+  names_.name_some();
   names_.look_at_files(true);
 
   LockWindow window;
@@ -282,13 +295,8 @@ Result<LockWindow> LockProbe::State::window() {
     }
   }
   if (with_stacks_) {
-    for (const auto& [key, count] : entries<waker_key, u64>(program_.waker_stacks)) {
-      std::array<uint64_t, LOCK_FRAMES> addresses{};
-      if (::bpf_map_lookup_elem(program_.stacks, &key.stack, addresses.data()) == 0) {
-        stacks_.add_waker(key, addresses, count);
-      }
-    }
-    for (const LockStacks::Stack& stack : stacks_.take()) {
+    read_wakers();
+    for (const LockStacks::Stack& stack : stacks_.all()) {
       counts.add_stack(stack);
     }
   }

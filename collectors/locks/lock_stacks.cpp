@@ -5,6 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
+
+#include "collectors/proc/task_files.h"
 
 namespace ipcscope {
 
@@ -23,15 +26,19 @@ std::string frame_text(const Frame& frame) {
   return fmt::format("{}+0x{:x} ({})", frame.function, frame.offset, object);
 }
 
+template <typename T>
+std::string bytes_of(const T& value) {
+  return {reinterpret_cast<const char*>(&value), sizeof value};
+}
+
 }  // namespace
 
-LockStacks::Stack& LockStacks::slot(const lock_key& lock, bool waker, const std::string& frames) {
-  std::string key(reinterpret_cast<const char*>(&lock), sizeof lock);
-  key += waker ? 'w' : 's';
-  Stack& stack = stacks_[key + frames];
-  stack.lock = lock;
-  stack.waker = waker;
-  return stack;
+/// Whether the stack was that of the wait, and not of what the thread did next.
+bool LockStacks::still_waits(const lock_pending& thread) const {
+  const Result<std::string> text =
+      proc_.read(fmt::format("{}/task/{}/syscall", thread.pid, thread.tid));
+  const auto call = text ? parse_syscall(*text) : std::nullopt;
+  return call && call->number == thread.call && call->args[0] == thread.args[0];
 }
 
 void LockStacks::look(const std::vector<lock_pending>& waiting) {
@@ -53,16 +60,17 @@ void LockStacks::look(const std::vector<lock_pending>& waiting) {
   for (const lock_pending* each : order) {
     const auto tid = static_cast<int>(each->tid);
     const auto stacks = reader.stacks(static_cast<int>(each->pid), {&tid, 1});
-    if (!stacks || stacks->front().frames.empty()) {
+    if (!stacks || stacks->front().frames.empty() || !still_waits(*each)) {
       continue;
     }
     std::vector<std::string> frames;
-    std::string key;
+    std::string key = bytes_of(each->wait.key);
     for (const Frame& frame : stacks->front().frames) {
       frames.push_back(frame_text(frame));
       key += frames.back() + '\n';
     }
-    Stack& stack = slot(each->wait.key, false, key);
+    Stack& stack = waiters_[key];
+    stack.lock = each->wait.key;
     stack.pid = static_cast<int32_t>(each->pid);
     stack.tid = tid;
     stack.comm.assign(each->comm, ::strnlen(each->comm, sizeof each->comm));
@@ -74,31 +82,45 @@ void LockStacks::look(const std::vector<lock_pending>& waiting) {
 
 void LockStacks::add_waker(const waker_key& key, const std::array<uint64_t, LOCK_FRAMES>& addresses,
                            uint64_t count) {
+  const auto [found, is_new] = wakers_.try_emplace(bytes_of(key));
+  Stack& stack = found->second.stack;
+  stack.count = count - found->second.before;
+  if (!is_new) {
+    return;
+  }
+  stack.lock = key.lock;
+  stack.waker = true;
+  stack.pid = static_cast<int32_t>(key.pid);
+  stack.tid = static_cast<int32_t>(key.tid);
+  stack.problem = "by frame pointers: functions compiled without them are missing";
   StackReader reader(proc_);
-  std::vector<std::string> frames;
-  std::string text;
   for (const uint64_t address : addresses) {
     if (address == 0) {
       break;
     }
     const std::string name = reader.name_of_address(static_cast<int>(key.pid), address);
-    frames.push_back(name.empty() ? fmt::format("0x{:x}", address) : name);
-    text += frames.back() + '\n';
+    stack.frames.push_back(name.empty() ? fmt::format("0x{:x}", address) : name);
   }
-  Stack& stack = slot(key.lock, true, text);
-  stack.pid = static_cast<int32_t>(key.pid);
-  stack.tid = static_cast<int32_t>(key.tid);
-  stack.count += count;
-  stack.frames = std::move(frames);
-  stack.problem = "by frame pointers: functions compiled without them are missing";
 }
 
-std::vector<LockStacks::Stack> LockStacks::take() {
-  std::vector<Stack> all;
-  for (auto& [key, stack] : stacks_) {
-    all.push_back(std::move(stack));
+void LockStacks::forget() {
+  waiters_.clear();
+  for (auto& [key, waker] : wakers_) {
+    waker.before += waker.stack.count;
+    waker.stack.count = 0;
   }
-  stacks_.clear();
+}
+
+std::vector<LockStacks::Stack> LockStacks::all() const {
+  std::vector<Stack> all;
+  for (const auto& [key, stack] : waiters_) {
+    all.push_back(stack);
+  }
+  for (const auto& [key, waker] : wakers_) {
+    if (waker.stack.count != 0) {
+      all.push_back(waker.stack);
+    }
+  }
   std::stable_sort(all.begin(), all.end(),
                    [](const Stack& a, const Stack& b) { return a.count > b.count; });
   return all;

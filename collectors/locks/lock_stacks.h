@@ -35,17 +35,24 @@ class LockStacks {
   /// Looks at a few of the threads that wait now. Programs without frame pointers are unwound, too:
   /// a thread that sleeps can be looked at for long enough.
   void look(const std::vector<lock_pending>& waiting);
-  /// What the kernel noted of a waker: return addresses, zero behind the last.
+  /// What the kernel noted of a waker: return addresses, zero behind the last, and how often it
+  /// woke somebody from there since measuring began.
   void add_waker(const waker_key& key, const std::array<uint64_t, LOCK_FRAMES>& addresses,
                  uint64_t count);
-  void forget() { stacks_.clear(); }
-  [[nodiscard]] std::vector<Stack> take();
+  /// Counts begin anew.
+  void forget();
+  [[nodiscard]] std::vector<Stack> all() const;
 
  private:
-  Stack& slot(const lock_key& lock, bool waker, const std::string& frames);
+  [[nodiscard]] bool still_waits(const lock_pending& thread) const;
 
   const ProcRoot& proc_;
-  std::map<std::string, Stack> stacks_;
+  std::map<std::string, Stack> waiters_;  ///< by lock and frames
+  struct Waker {
+    Stack stack;
+    uint64_t before = 0;  ///< counted before the window began
+  };
+  std::map<std::string, Waker> wakers_;  ///< by the bytes of the key
 };
 
 }  // namespace ipcscope
