@@ -38,7 +38,7 @@ std::vector<std::string> names_of(bool scenes) {
   for (const Json& fixture : member(table, "fixtures").GetArray()) {
     const std::string_view name = text_of(member(fixture, "name"));
     const bool is_scene = name.starts_with("why-") || name == "maze";
-    if (name != "crowd" && is_scene == scenes) {
+    if (name != "crowd" && !name.starts_with("locks-") && is_scene == scenes) {
       names.emplace_back(name);
     }
   }

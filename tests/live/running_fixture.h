@@ -35,7 +35,8 @@ class RunningFixture {
   Program program_;
 };
 
-/// The names of the fixtures about one channel: all but the crowd and the scenes.
+/// The names of the fixtures about one channel: all but the crowd, the scenes and those
+/// that work.
 std::vector<std::string> fixture_names();
 /// The names of those about several threads that wait for each other.
 std::vector<std::string> scene_names();
