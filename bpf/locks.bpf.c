@@ -16,8 +16,11 @@
 
 #define FUTEX_COMMAND 0x7f
 #define FUTEX_WAIT 0
+#define FUTEX_WAKE 1
 #define FUTEX_LOCK_PI 6
+#define FUTEX_UNLOCK_PI 7
 #define FUTEX_WAIT_BITSET 9
+#define FUTEX_WAKE_BITSET 10
 #define FUTEX_WAIT_REQUEUE_PI 11
 #define FUTEX_LOCK_PI2 13
 #define FUTEX_WAITERS 0x80000000
@@ -35,6 +38,9 @@
 #define USER_CODE_SEGMENT 0x33 /* arch/x86/include/asm/segment.h */
 
 /*
+ * A wait goes on with an attempt when its thread slept nowhere else since it was woken, woke nobody
+ * at the lock, and hardly ran.
+ *
  * On the way from being woken to finding the lock taken, and back to sleep, a thread uses a few
  * microseconds; whoever had the lock for a moment uses more, or wakes the next one.
  */
@@ -500,7 +506,8 @@ static __always_inline void begin_attempt(struct task_struct *task, struct lock_
   const u64 run = GET(task, task_struct, run_time);
   const bool same = wait->key.object == key->object && wait->key.space == key->space &&
                     wait->key.wait == key->wait && wait->key.purpose == key->purpose;
-  if (same && !wait->released && wait->attempt_begin && !wait->begin &&
+  if (same && !wait->released && wait->attempt_begin && !wait->begin && wait->woken &&
+      GET(task, task_struct, nvcsw) == wait->sleeps + 1 &&
       run - wait->run_before < SAME_ATTEMPT_NS) {
     __sync_fetch_and_add(&lock->woken_again, 1);
     wait->again = 1;
@@ -575,9 +582,12 @@ static __always_inline void begin_wait(struct task_struct *task, u64 now, bool a
   wait->waker = 0;
   wait->waker_exits = 0;
   wait->woken_at = 0;
-  wait->switches = GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw);
+  wait->sleeps = GET(task, task_struct, nvcsw);
+  wait->switches = wait->sleeps + GET(task, task_struct, nivcsw);
   if (wait->key.wait == WAIT_AT_FUTEX) {
     u32 words[5] = {};
+    wait->address = call.args[0];
+    wait->group = group_number((u64)task);
     if (!asleep) {
       bpf_probe_read_user(words, sizeof words, (void *)call.args[0]);
     }
@@ -716,13 +726,15 @@ static __always_inline void end_wait(struct task_struct *task, u64 now) {
     __sync_fetch_and_add(&lock->ended, 1);
   }
   enter_epoch(lock);
+  const u32 end = end_of(task, wait);
+  wait->woken = end == END_WOKEN;
   if (length >= filter.min_wait) {
     __sync_fetch_and_add(&lock->waits, 1);
     __sync_fetch_and_add(&lock->total, length);
     if (length > lock->longest) {
       lock->longest = length;
     }
-    __sync_fetch_and_add(&lock->ends[end_of(task, wait) & (LOCK_ENDS - 1)], 1);
+    __sync_fetch_and_add(&lock->ends[end & (LOCK_ENDS - 1)], 1);
     const u32 bucket = bucket_of(length);
     if (bucket < LOCK_BUCKETS) {
       __sync_fetch_and_add(&lock->histogram[bucket], 1);
@@ -767,6 +779,27 @@ int on_switch(u64 *ctx) {
   return 0;
 }
 
+/** Whether a thread in a call for futexes may be the one that wakes this waiter. */
+static __always_inline bool wakes_futex(struct task_struct *self, u64 regs,
+                                        struct call_registers *call, const struct lock_wait *wait) {
+  if (lock_calls[call->number & (LOCK_CALLS - 1)].wait != WAIT_AT_FUTEX) {
+    return true; /* futex_wake() and its relatives */
+  }
+  read_arguments(regs, call);
+  switch (call->args[1] & FUTEX_COMMAND) {
+    case FUTEX_WAIT:
+    case FUTEX_WAIT_BITSET:
+      return false;
+    case FUTEX_WAKE:
+    case FUTEX_WAKE_BITSET:
+    case FUTEX_UNLOCK_PI:
+      /* Another process may have shared memory at another address. */
+      return call->args[0] == wait->address || group_number((u64)self) != wait->group;
+    default:
+      return true;
+  }
+}
+
 /** By frame pointers, which is all that can be had while the thread runs. */
 static __always_inline void count_stack(void *ctx, const struct lock_wait *wait) {
   struct waker_key key = {};
@@ -803,7 +836,8 @@ int on_waking(u64 *ctx) {
   const bool exits = GET(self, task_struct, flags) & PF_EXITING;
   struct call_registers call;
   if (!exits) {
-    if (!read_number(registers_of(self), &call)) {
+    const u64 regs = registers_of(self);
+    if (!read_number(regs, &call)) {
       return 0;
     }
     const u32 wakes = lock_calls[call.number & (LOCK_CALLS - 1)].wake;
@@ -815,6 +849,9 @@ int on_waking(u64 *ctx) {
     const bool exact =
         wanted == WAIT_AT_FUTEX || wanted == WAIT_AT_SEM || wanted == WAIT_AT_MSG || wait->limited;
     if (exact && wakes != wanted) {
+      return 0;
+    }
+    if (wanted == WAIT_AT_FUTEX && !wakes_futex(self, regs, &call, wait)) {
       return 0;
     }
   }

@@ -118,6 +118,8 @@ struct lock_wait {
   u64 run_before;   /* CPU time when the last wait ended */
   u64 overtakes;    /* of the attempt, when its last wait ended */
   u64 switches;     /* context switches when the wait began */
+  u64 sleeps;       /* of these, voluntary ones */
+  u64 address;      /* futex: that of the word, as the thread has it */
   u64 woken_at;
   u64 file;  /* the file that was waited at, in this call: then the key is the same */
   u64 inode; /* its number: another file may come to the same address */
@@ -128,16 +130,19 @@ struct lock_wait {
   u32 waker;
   u32 waker_pid;
   u32 blocker; /* process of the file lock that is in the way */
+  u32 group;   /* futex: its process */
+  u32 reserved2;
   u8 released; /* it woke somebody at this lock since */
   u8 limited;  /* the call has a time limit */
   u8 waker_exits;
   u8 earlier; /* it waited when measuring began: for longer than is known */
   u8 again;   /* not the first wait of its attempt */
-  u8 reserved[3];
+  u8 woken;   /* the last wait ended by a wake-up */
+  u8 reserved[2];
   u32 named_waker; /* whose name waker_comm is */
   char waker_comm[16];
 };
-RECORD_ASSERT(sizeof(struct lock_wait) == 144, "lock_wait");
+RECORD_ASSERT(sizeof(struct lock_wait) == 168, "lock_wait");
 
 /* Around a futex word: as FutexView. */
 #define LOCK_MEMORY_BEFORE 48

@@ -158,6 +158,9 @@ void LockCounts::add_pair(const pair_key& key, const pair_value& value) {
 
 void LockCounts::add_pending(const lock_pending& pending) {
   const lock_wait& wait = pending.wait;
+  if (wait.key.wait == WAIT_AT_FUTEX && wait.limited == 0) {
+    blocked_[static_cast<int32_t>(pending.pid)]++;
+  }
   Use* use = use_of(wait.key);
   if (use == nullptr) {
     return;
@@ -209,20 +212,21 @@ void LockCounts::add_stack(const LockStacks::Stack& stack) {
   use->use.stacks.push_back({whose, stack.waker, stack.count, stack.frames, stack.problem});
 }
 
-/// Who could still end the waits for an event in memory that no other process has.
-void LockCounts::note_who_is_left(Use& use) const {
+/// Who could still end the waits for an event in memory that no other process has: threads that do
+/// not themselves wait for another one without a time limit.
+void LockCounts::note_who_is_left(Use& use) {
   LockUse& lock = use.use;
   if (use.owner_gone != 0) {
     lock.facts.emplace_back("owner_gone", use.owner_gone);
   }
-  if (lock.kind != Kind::futex || lock.purpose != WaitPurpose::event || lock.unfinished == 0 ||
+  if (lock.kind != Kind::futex || has_owner(use.identity->futex) || lock.unfinished == 0 ||
       use.identity->shared) {
     return;
   }
-  const Result<std::vector<int>> threads =
-      proc_.numbers(fmt::format("{}/task", use.identity->pid).c_str());
-  if (threads && threads->size() >= lock.unfinished) {
-    lock.facts.emplace_back("releasers_left", threads->size() - lock.unfinished);
+  const int32_t pid = use.identity->pid;
+  const Result<std::vector<int>> threads = proc_.numbers(fmt::format("{}/task", pid).c_str());
+  if (threads && threads->size() >= blocked_[pid]) {
+    lock.facts.emplace_back("releasers_left", threads->size() - blocked_[pid]);
   }
 }
 

@@ -51,7 +51,7 @@ class LockCounts {
     HolderSource source = HolderSource::unknown;
   };
   Use* use_of(const lock_key& key);
-  void note_who_is_left(Use& use) const;
+  void note_who_is_left(Use& use);
   LockPair& pair_of(Use& use, uint32_t waiter, Holder holder);
   uint32_t thread(int32_t tid, int32_t pid, const char* comm);
   Holder holder_of(const Use& use, int32_t waiter_pid, uint32_t source, uint32_t holder,
@@ -65,6 +65,8 @@ class LockCounts {
   std::vector<Use> uses_;
   std::map<std::pair<std::string, WaitPurpose>, size_t> by_id_;
   LockKeyMap<size_t> by_key_;
+  std::unordered_map<int32_t, uint64_t>
+      blocked_;                 ///< by process, threads that wait for others of it
   LockKeyMap<uint64_t> ended_;  ///< waits that ended, as the kernel counts them
 };
 

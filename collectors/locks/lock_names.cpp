@@ -171,11 +171,29 @@ void LockNames::judge(LockIdentity& lock, const FutexCall& call, const FutexView
   lock.purpose = purpose_of(guess.primitive, call);
 }
 
+/// An rwlock has two words at which threads wait (glibc 2.36, __wrphase_futex and __writers_futex).
+bool LockNames::is_beside_rwlock(lock_key key) const {
+  for (const uint64_t object : {key.object - 4, key.object + 4}) {
+    key.object = object;
+    const auto found = locks_.find(key);
+    if (found != locks_.end() && found->second.futex == Primitive::rwlock) {
+      return true;
+    }
+  }
+  return false;
+}
+
 void LockNames::judge_again() {
   constexpr int tries = 30;
   size_t kept = 0;
   for (Unjudged& each : unjudged_) {
     LockIdentity& lock = locks_[each.key];
+    if (is_beside_rwlock(each.key)) {
+      lock.futex = Primitive::rwlock;
+      lock.primitive = primitive_name(lock.futex);
+      lock.purpose = WaitPurpose::lock;
+      continue;
+    }
     judge(lock, each.call, view_of(lock.pid, lock.address));
     if (lock.futex == Primitive::unknown && ++each.tries < tries) {
       unjudged_[kept++] = each;
@@ -305,7 +323,7 @@ const LockIdentity& LockNames::identity(const lock_key& key, const lock_value& v
     case WAIT_AT_SEM:
     case WAIT_AT_MSG: {
       lock.kind = key.wait == WAIT_AT_SEM ? Kind::sem : Kind::msg;
-      lock.primitive = key.wait == WAIT_AT_SEM ? "semaphore set" : "msg";
+      lock.primitive = key.wait == WAIT_AT_SEM ? "sem" : "msg";
       const std::optional<unsigned> own = proc_.namespace_id(::getpid(), "ipc");
       lock.id = fmt::format("{}:{}", kind_name(lock.kind), static_cast<int32_t>(key.object));
       if (own && *own != key.space) {

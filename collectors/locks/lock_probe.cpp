@@ -276,6 +276,7 @@ Result<LockWindow> LockProbe::State::window() {
   for (const auto& [key, value] : locks) {
     names_.identity(key, value);
   }
+  names_.judge_again();
   names_.name_some();
   names_.look_at_files(true);
 

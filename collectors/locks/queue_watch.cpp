@@ -13,7 +13,7 @@
 namespace ipcscope {
 
 namespace {
-constexpr std::chrono::milliseconds every{50};
+constexpr std::chrono::milliseconds every{20};
 }
 
 void QueueWatch::add(const lock_program& program, const lock_key& key, const lock_value& value) {
