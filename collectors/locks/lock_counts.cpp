@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "collectors/base/parse.h"
+#include "collectors/locks/releasers.h"
 
 namespace ipcscope {
 
@@ -215,14 +216,12 @@ void LockCounts::note_who_is_left(Use& use) const {
   if (use.owner_gone != 0) {
     lock.facts.emplace_back("owner_gone", use.owner_gone);
   }
-  if (lock.kind != Kind::futex || lock.purpose != WaitPurpose::event || lock.unfinished == 0 ||
-      use.identity->shared) {
+  const bool has_holder = lock.purpose != WaitPurpose::event && lock.primitive != "semaphore";
+  if (lock.kind != Kind::futex || has_holder || lock.unfinished == 0 || use.identity->shared) {
     return;
   }
-  const Result<std::vector<int>> threads =
-      proc_.numbers(fmt::format("{}/task", use.identity->pid).c_str());
-  if (threads && threads->size() >= lock.unfinished) {
-    lock.facts.emplace_back("releasers_left", threads->size() - lock.unfinished);
+  if (const auto left = releasers_left(proc_, use.identity->pid)) {
+    lock.facts.emplace_back("releasers_left", *left);
   }
 }
 
