@@ -79,7 +79,9 @@ std::vector<Starved> starved_at(const LockCase& at) {
     }
     const std::vector<Peer> peers = peers_of(at, waiter);
     const uint64_t median_ns = median(peers, &Peer::mean_ns);
-    if (!peers.empty() && exceeds(waiter.attempt_max_ns, median_ns, limits.times_median) &&
+    const bool lasts = at.percent_of_window(waiter.attempt_max_ns) >= limits.attempt_percent ||
+                       exceeds(waiter.attempt_mean_ns(), median_ns, limits.times_worst);
+    if (!peers.empty() && lasts && exceeds(waiter.attempt_max_ns, median_ns, limits.times_median) &&
         exceeds(waiter.attempt_max_ns, median(peers, &Peer::worst_ns), limits.times_worst)) {
       starved.push_back({&waiter, median_ns});
     }

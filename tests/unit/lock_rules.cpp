@@ -170,6 +170,25 @@ TEST_CASE("a waiter that meets the same long holder now and then does not starve
   CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
 }
 
+TEST_CASE("one bad attempt among many is chance", "[lock_rules]") {
+  PaperWindow paper;
+  LockUse& lock = paper.mutex();
+  const std::vector<uint32_t> threads = take_turns(paper, lock, 3, ms);
+  const uint32_t other = paper.thread(10, 99, "other");
+  LockPair& pair =
+      paper.wait(lock, other, threads[0],
+                 Waits{.count = 100, .each_ns = 2 * ms, .overtakes = 400, .attempt_ns = 900 * ms});
+  CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  SECTION("unless it takes much of the time") {
+    pair.attempt_max_ns = second;
+    CHECK(has(judge_locks(paper.window), "starvation"));
+  }
+  SECTION("unless it is one of many") {
+    pair.wait_ns = 300 * ms;
+    CHECK(has(judge_locks(paper.window), "starvation"));
+  }
+}
+
 TEST_CASE("who times out again and again does not starve", "[lock_rules]") {
   PaperWindow paper;
   LockUse& lock = paper.mutex();
