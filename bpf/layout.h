@@ -233,6 +233,11 @@
   FIELD(mqueue_inode_info, notify_owner, notify_owner, u64)                     \
   PLACE(mqueue_inode_info, e_wait_q, e_wait_q)                                  \
   FIELD(mqueue_inode_info, qsize, qsize, u64)                                   \
+  FIELD(mqueue_inode_info, tree, msg_tree.rb_node, u64)                         \
+  FIELD(mqueue_inode_info, rightmost, msg_tree_rightmost, u64) /* 5.3 */        \
+  TYPE(posix_msg_tree_node)                                                     \
+  PLACE(posix_msg_tree_node, rb_node, rb_node)                                  \
+  PLACE(posix_msg_tree_node, msg_list, msg_list)                                \
   TYPE(ext_wait_queue)                                                          \
   PLACE(ext_wait_queue, list, list)                                             \
   /* System V (ipc/util.h, ipc/sem.c, ipc/msg.c) */                             \
@@ -253,6 +258,7 @@
   PLACE(sem, pending_alter, pending_alter)                                      \
   PLACE(sem, pending_const, pending_const)                                      \
   TYPE(msg_queue)                                                               \
+  PLACE(msg_queue, q_messages, q_messages)                                      \
   PLACE(msg_queue, q_receivers, q_receivers)                                    \
   PLACE(msg_queue, q_senders, q_senders)                                        \
   /* anonymous inodes */                                                        \

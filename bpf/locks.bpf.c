@@ -347,6 +347,23 @@ static __always_inline void enter_epoch(struct lock_value *lock) {
   __builtin_memset(lock->histogram, 0, sizeof lock->histogram);
 }
 
+#define MSG_IDS 1
+#define INDEX_BITS 15 /* of an identifier: IPCMNI_SHIFT, 24 with ipcmni_extend */
+#define XARRAY_LEVELS 4
+
+/** The System V queue with this identifier, in an xarray by index; 0 when it is not found. */
+static __always_inline u64 find_queue(u64 spaces, u32 id) {
+  const u64 ids = ADDRESS(spaces, ipc_namespace, ids) + MSG_IDS * (u64)SIZE(ipc_ids);
+  u64 entry = GET_FAR(ids, ipc_ids, root);
+  const u32 index = id & ((1 << INDEX_BITS) - 1);
+  for (int i = 0; i < XARRAY_LEVELS && (entry & 3) == 2; i++) {
+    const u64 node = entry - 2;
+    const u32 slot = (index >> (GET_FAR(node, xa_node, shift) & 31)) & 63;
+    entry = read_word(ADDRESS(node, xa_node, slots) + slot * 8);
+  }
+  return entry && GET_FAR(entry, kern_ipc_perm, id) == id ? entry : 0;
+}
+
 /** What a thread that is asleep, or about to be, waits at; false when that is no IPC. */
 static __always_inline bool find_key(struct task_struct *task, const struct call_registers *call,
                                      const struct lock_call *what, struct lock_key *key,
@@ -402,6 +419,10 @@ static __always_inline bool find_key(struct task_struct *task, const struct call
     case WAIT_AT_MSG:
       key->object = call->args[0] & 0xffffffff;
       key->space = GET(GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns), ipc_namespace, inum);
+      if (what->wait == WAIT_AT_MSG) {
+        sample->file = find_queue(number_of(GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns)),
+                                  (u32)call->args[0]);
+      }
       return true; /* 0 is an id */
     case WAIT_AT_FCNTL:
       if (call->args[1] != F_SETLKW && call->args[1] != F_OFD_SETLKW) {
@@ -868,6 +889,68 @@ int seed_waits(struct bpf_iter__task *ctx) {
     begin_wait(task, bpf_ktime_get_ns(), true);
   }
   return 0;
+}
+
+struct queue_look queue_looks[QUEUE_LOOKS];
+
+/* struct rb_node: parent and colour, right, left. */
+#define LEFT_IN_NODE 16
+#define TREE_LEVELS 32
+
+static __always_inline u64 first_message(u64 node) {
+  const u64 list =
+      ADDRESS(CONTAINER(node, posix_msg_tree_node, rb_node), posix_msg_tree_node, msg_list);
+  const u64 first = read_word(list);
+  return first == list ? 0 : first;
+}
+
+static __always_inline void look_at_posix_queue(struct queue_look *look) {
+  const u64 queue = CONTAINER(look->address, mqueue_inode_info, vfs_inode);
+  const u64 highest = GET_FAR(queue, mqueue_inode_info, rightmost);
+  u64 lowest = GET_FAR(queue, mqueue_inode_info, tree);
+  for (int i = 0; i < TREE_LEVELS && lowest; i++) {
+    const u64 left = read_word(lowest + LEFT_IN_NODE);
+    if (!left) {
+      break;
+    }
+    lowest = left;
+  }
+  if (lowest) {
+    look->oldest = first_message(lowest);
+    look->other = highest != lowest ? first_message(highest) : 0;
+  }
+}
+
+static __always_inline void look_at_sysv_queue(struct queue_look *look) {
+  if (GET_FAR(look->address, kern_ipc_perm, id) != look->id) {
+    return; /* removed */
+  }
+  const u64 list = ADDRESS(look->address, msg_queue, q_messages);
+  const u64 oldest = read_word(list);
+  if (oldest && oldest != list) {
+    const u64 next = read_word(oldest);
+    look->oldest = oldest;
+    look->other = next != list ? next : 0;
+  }
+}
+
+/** Looks at the queues that user space has chosen; the threads do not matter. */
+SEC("iter/task")
+int look_at_queues(struct bpf_iter__task *ctx) {
+  if (!ctx->task || ctx->meta->seq_num) {
+    return 0;
+  }
+  for (u32 i = 0; i < QUEUE_LOOKS; i++) {
+    struct queue_look *look = &queue_looks[i];
+    look->oldest = 0;
+    look->other = 0;
+    if (look->address && look->is_posix) {
+      look_at_posix_queue(look);
+    } else if (look->address) {
+      look_at_sysv_queue(look);
+    }
+  }
+  return 1; /* so that the reader gets EAGAIN, and ends it */
 }
 
 struct lock_pending pending;

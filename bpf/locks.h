@@ -56,7 +56,7 @@ struct lock_value {
   u64 hold;      /* longest: from the last wake-up, or the begin of a wait, to one by the holder */
   u64 last_wake; /* CLOCK_MONOTONIC */
   u64 ends[LOCK_ENDS];
-  u64 file;     /* address of the file of a waiter */
+  u64 file;     /* address of the file of a waiter, or of the System V queue */
   u64 inode;    /* its inode's number */
   u64 expected; /* futex: the value that the first waiter expected */
   u32 device;
@@ -177,6 +177,17 @@ struct lock_pending {
   u32 reserved;
   u64 args[6];
   char comm[16];
+};
+
+#define QUEUE_LOOKS 16
+
+/* What waits in a queue of messages. A message is its address: it may be another one later. */
+struct queue_look {
+  u64 address; /* of the System V queue, or of the inode of a POSIX one; set by user space */
+  u32 is_posix;
+  u32 id;     /* System V: as it must be */
+  u64 oldest; /* of the lowest priority; 0: none */
+  u64 other;  /* the one that goes next, when that is another; else 0 */
 };
 
 /* Which waits count. Set by user space before loading. Empty lists: all. */

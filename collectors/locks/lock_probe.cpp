@@ -18,6 +18,7 @@
 #include "collectors/locks/lock_names.h"
 #include "collectors/locks/lock_program.h"
 #include "collectors/locks/lock_stacks.h"
+#include "collectors/locks/queue_watch.h"
 #include "collectors/locks/rwlock_watch.h"
 #include "collectors/session.h"
 
@@ -140,6 +141,7 @@ class LockProbe::State {
 
   LockNames names_;
   RwlockWatch rwlocks_;
+  QueueWatch queues_;
   LockStacks stacks_;
   bool with_stacks_ = false;
   std::chrono::steady_clock::time_point next_stacks_{};
@@ -199,6 +201,7 @@ void LockProbe::State::learn(const lock_news& news) {
     return;
   }
   const LockIdentity& lock = names_.learn(news, value);
+  queues_.add(program_, news.key, value);
   if (lock.shared) {
     // Other processes have the same word at other addresses; from now on it is one lock.
     lock_key alias{};
@@ -217,9 +220,11 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   // In slices, where something has to be looked at: what changes there tells nobody.
   for (milliseconds left = timeout; left.count() >= 0;) {
+    const bool looks = !rwlocks_.empty() || !queues_.empty();
     const int got = ring_buffer__poll(
-        ring_, static_cast<int>((rwlocks_.empty() ? left : std::min(left, look_every)).count()));
+        ring_, static_cast<int>((looks ? std::min(left, look_every) : left).count()));
     rwlocks_.look();
+    queues_.look(program_);
     left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
     if (got < 0 || left.count() <= 0) {
       break;
@@ -254,6 +259,7 @@ void LockProbe::State::read_wakers() {
 void LockProbe::State::restart() {
   last_ = *program_.state;
   rwlocks_.forget_counts();
+  queues_.forget_counts();
   stacks_.forget();
   begin_ns_ = monotonic_ns();
   program_.state->epoch_begin = begin_ns_;
@@ -292,6 +298,12 @@ Result<LockWindow> LockProbe::State::window() {
     if (each.looks != 0) {
       counts.add_fact(each.key, "readers_seen", each.looks);
       counts.add_fact(each.key, "readers_changed", each.changed);
+    }
+  }
+  for (const QueueWatch::Seen& each : queues_) {
+    if (each.most_passed != 0) {
+      counts.add_fact(each.key, "head_stayed", each.most_stayed);
+      counts.add_fact(each.key, "received", each.most_passed);
     }
   }
   if (with_stacks_) {

@@ -53,6 +53,8 @@ static int load_light(struct lock_program* program, const struct kernel_layout* 
   program->waker_stacks = skeleton->maps.waker_stacks.map_fd;
   program->seed_link = skeleton->links.seed_waits_fd;
   program->pending_link = skeleton->links.pending_waits_fd;
+  program->queues_link = skeleton->links.look_at_queues_fd;
+  program->queues = (struct queue_look*)skeleton->bss->queue_looks;
   program->skeleton = skeleton;
   program->destroy = destroy_light;
   return 0;
@@ -83,6 +85,8 @@ static int load_full(struct lock_program* program, const struct kernel_layout* l
   program->waker_stacks = bpf_map__fd(skeleton->maps.waker_stacks);
   program->seed_link = bpf_link__fd(skeleton->links.seed_waits);
   program->pending_link = bpf_link__fd(skeleton->links.pending_waits);
+  program->queues_link = bpf_link__fd(skeleton->links.look_at_queues);
+  program->queues = (struct queue_look*)skeleton->bss->queue_looks;
   program->skeleton = skeleton;
   program->destroy = destroy_full;
   return 0;

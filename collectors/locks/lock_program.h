@@ -6,6 +6,7 @@ struct kernel_layout;
 struct lock_call;
 struct lock_filter;
 struct lock_state;
+struct queue_look;
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,15 +14,17 @@ extern "C" {
 
 /** The loaded and attached programs. Nothing is pinned: the kernel drops all with the process. */
 struct lock_program {
-  struct lock_state* state; /* shared with the programs */
-  int news;                 /* ring buffer */
-  int locks;                /* maps */
+  struct lock_state* state;  /* shared with the programs */
+  struct queue_look* queues; /* QUEUE_LOOKS of them, likewise */
+  int news;                  /* ring buffer */
+  int locks;                 /* maps */
   int pairs;
   int aliases;
   int stacks;
   int waker_stacks;
   int seed_link; /* iterators */
   int pending_link;
+  int queues_link;
   void* skeleton;
   void (*destroy)(void* skeleton);
 };

@@ -120,6 +120,22 @@ std::string Program::read_line(Seconds limit) {
   }
 }
 
+bool Program::await_error(std::string_view text, Seconds limit) {
+  const Clock::time_point deadline = Clock::now() + limit;
+  while (err_.find(text) == std::string::npos) {
+    if (!errors_ || !read_some(deadline)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Program::write_input(std::string_view text) const {
+  if (::write(input_.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
+    fail("write to a program's input");
+  }
+}
+
 void Program::read_all(Seconds limit) {
   const Clock::time_point deadline = Clock::now() + limit;
   while (read_some(deadline)) {

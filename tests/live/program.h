@@ -6,6 +6,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "collectors/base/fd.h"
@@ -27,6 +28,10 @@ class Program {
   [[nodiscard]] pid_t pid() const { return pid_; }
   /// What it prints up to its first newline, which is left out; all of it when it ends before.
   std::string read_line(Seconds limit);
+  /// Waits until its standard error has the text. False when it has not in time, or it ended.
+  bool await_error(std::string_view text, Seconds limit);
+  /// Gives it more to read.
+  void write_input(std::string_view text) const;
   /// All that it still prints on both outputs.
   void read_all(Seconds limit);
   void close_input() { input_.reset(); }

@@ -32,13 +32,22 @@ constexpr Impossible impossible[] = {
     {"memfd-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
 };
 
-std::vector<std::string> names_of(bool scenes) {
+/// What a fixture is for, by its name.
+enum class Family { channel, scene, contest, crowd };
+
+Family family_of(std::string_view name) {
+  return name.starts_with("why-") || name == "maze" ? Family::scene
+         : name.starts_with("locks-")               ? Family::contest
+         : name == "crowd"                          ? Family::crowd
+                                                    : Family::channel;
+}
+
+std::vector<std::string> names_of(Family family) {
   const Document table = parse(run({IPCSCOPE_FIXTURE_PROGRAM, "--list", "--json"}).output);
   std::vector<std::string> names;
   for (const Json& fixture : member(table, "fixtures").GetArray()) {
     const std::string_view name = text_of(member(fixture, "name"));
-    const bool is_scene = name.starts_with("why-") || name == "maze";
-    if (name != "crowd" && is_scene == scenes) {
+    if (family_of(name) == family) {
       names.emplace_back(name);
     }
   }
@@ -75,6 +84,17 @@ RunningFixture::RunningFixture(const std::string& name, const std::vector<std::s
 
 RunningFixture::~RunningFixture() { stop(); }
 
+Document RunningFixture::work() {
+  program_.write_input("go\n");
+  const std::string line = program_.read_line(Seconds(60));
+  if (line.empty()) {
+    program_.read_all(Seconds(1));
+    throw std::runtime_error(
+        fmt::format("fixture {} did not do its work: {}", name_, program_.errors()));
+  }
+  return parse(line);
+}
+
 std::vector<int> RunningFixture::pids() const {
   std::vector<int> pids;
   for (const Json& pid : member(truth_, "pids").GetArray()) {
@@ -97,9 +117,11 @@ std::string RunningFixture::stop() {
   return {};
 }
 
-std::vector<std::string> fixture_names() { return names_of(false); }
+std::vector<std::string> fixture_names() { return names_of(Family::channel); }
 
-std::vector<std::string> scene_names() { return names_of(true); }
+std::vector<std::string> scene_names() { return names_of(Family::scene); }
+
+std::vector<std::string> contest_names() { return names_of(Family::contest); }
 
 std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) {
   for (const Impossible& each : impossible) {

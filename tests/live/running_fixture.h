@@ -23,6 +23,8 @@ class RunningFixture {
   /// Why it is not possible, in its own words.
   [[nodiscard]] const std::string& reason() const { return reason_; }
   [[nodiscard]] const Document& truth() const { return truth_; }
+  /// Lets a fixture that works do so, and returns what it did. Throws when that takes long.
+  Document work();
   /// Its processes.
   [[nodiscard]] std::vector<int> pids() const;
   /// Lets it clean up; what went wrong with that, or nothing.
@@ -35,10 +37,13 @@ class RunningFixture {
   Program program_;
 };
 
-/// The names of the fixtures about one channel: all but the crowd and the scenes.
+/// The names of the fixtures about one channel: all but the crowd, the scenes and those
+/// that work.
 std::vector<std::string> fixture_names();
 /// The names of those about several threads that wait for each other.
 std::vector<std::string> scene_names();
+/// The names of those that contend for locks when they are told to.
+std::vector<std::string> contest_names();
 
 /// What is told about a fixture that this machine cannot run: the reason is in the fixture's words.
 /// Everywhere else than in this table, such a fixture makes a test fail where CI=true is set.

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What `locks` says of every contest against what it did: waits, their time, holders, findings.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <set>
+
+#include "tests/live/locks_comparison.h"
+#include "tests/live/main.h"
+#include "tests/live/running_fixture.h"
+
+using namespace ipcscope::live;
+
+namespace {
+
+/// `locks` of some processes, which measures until it is told to stop.
+class Measurement {
+ public:
+  explicit Measurement(const std::string& pids)
+      : program_(ipcscope_command({"locks", "--json", "-d", "60", "-p", pids})) {
+    if (!program_.await_error("ipcscope: measuring", Seconds(20))) {
+      program_.end();
+      throw std::runtime_error("locks does not measure: " + program_.errors());
+    }
+  }
+
+  Document stop() {
+    ::kill(program_.pid(), SIGINT);
+    program_.read_all(Seconds(30));
+    const std::optional<int> status = program_.wait(Seconds(1));
+    INFO("standard error: " << program_.errors());
+    REQUIRE(status);
+    REQUIRE(*status == 0);
+    return parse(program_.output());
+  }
+
+ private:
+  Program program_;
+};
+
+/// Of the players: the fixture's own first process only waits for the next line of its input.
+std::string players_of(const RunningFixture& fixture) {
+  std::set<int> pids;
+  for (const Json& player : member(fixture.truth(), "players").GetArray()) {
+    pids.insert(member(player, "pid").GetInt());
+  }
+  if (pids.empty()) {  // too many to be listed; all are threads of the fixture
+    pids.insert(fixture.pids().front());
+  }
+  return fmt::format("{}", fmt::join(pids, ","));
+}
+
+/// Lets the fixture work while `locks` measures, and compares.
+void measure(RunningFixture& fixture) {
+  using Clock = std::chrono::steady_clock;
+  Measurement measurement(players_of(fixture));
+  const Document did = fixture.work();
+  const Clock::time_point begin = Clock::now();
+  const Document answer = measurement.stop();
+  const std::chrono::duration<double, std::nano> later = Clock::now() - begin;
+  fmt::print("{}", describe_locks(did, answer));
+  const Problems problems = compare_locks(did, answer, later.count());
+  if (!problems.empty()) {
+    FAIL_CHECK(fmt::format("{}:\n{}\ntruth: {}\nanswer: {}\nfindings: {}", fixture.name(),
+                           fmt::join(problems, "\n"), print(did, 4000),
+                           print(member(answer, "locks"), 4000),
+                           print(member(answer, "findings"), 3000)));
+  }
+}
+
+/// False where it is not possible here.
+bool measure(const std::string& name, const std::vector<std::string>& settings = {}) {
+  RunningFixture fixture(name, settings);
+  if (!fixture.is_possible()) {
+    fmt::print("NOT POSSIBLE HERE: {}: {}\n", name, fixture.reason());
+    return false;
+  }
+  measure(fixture);
+  CHECK_THAT(fixture.stop(), Catch::Equals(""));
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("locks of contests") {
+  const std::vector<std::string> names = contest_names();
+  size_t impossible = 0;
+  for (const std::string& name : names) {
+    if (choice().fixture.empty() || name == choice().fixture) {
+      impossible += measure(name) ? 0 : 1;
+    }
+  }
+  CHECK(names.size() > 25);
+  // Real-time priorities are not everywhere allowed.
+  CHECK(impossible <= 1);
+}
+
+TEST_CASE("locks of ten thousand futexes") {
+  RunningFixture fixture("locks-many", {"locks=10000"});
+  if (!fixture.is_possible()) {
+    tell_impossible(fixture.reason());
+    CHECK_FALSE(in_ci());
+    return;
+  }
+  measure(fixture);
+  CHECK_THAT(fixture.stop(), Catch::Equals(""));
+}
