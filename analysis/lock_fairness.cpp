@@ -11,57 +11,50 @@ namespace ipcscope {
 
 namespace {
 
-/// What another thread's attempts took, and how much it counts.
+/// What another thread's attempts took; nothing where it does not wait.
 struct Peer {
   uint64_t mean_ns = 0;
   uint64_t worst_ns = 0;
-  uint64_t weight = 0;
 };
 
-/// The others that take the lock, as the waiter meets them: each weighs as much as the waiter
-/// waited behind it. So one that takes the lock again and again without waiting counts for all of
-/// its turns, and one that comes by now and then counts for little. Where no holder is known, all
-/// other waiters weigh the same.
-std::vector<Peer> peers_of(const LockCase& at, uint32_t waiter) {
-  std::vector<Peer> peers;
-  const auto find = [&](uint32_t thread) {
-    return std::find_if(at.waiters.begin(), at.waiters.end(),
-                        [&](const LockWaiter& each) { return each.thread == thread; });
-  };
-  for (const LockPair& pair : at.lock.pairs) {
-    if (pair.waiter != waiter || pair.holder == no_index || pair.holder == waiter ||
-        pair.wait_ns == 0) {
-      continue;
+Peer peer_of(const LockCase& at, uint32_t thread) {
+  for (const LockWaiter& each : at.waiters) {
+    if (each.thread == thread) {
+      return {each.attempt_mean_ns(), each.attempt_max_ns};
     }
-    const auto other = find(pair.holder);
-    peers.push_back(other == at.waiters.end()
-                        ? Peer{.weight = pair.wait_ns}
-                        : Peer{other->attempt_mean_ns(), other->attempt_max_ns, pair.wait_ns});
+  }
+  return {};
+}
+
+/// With whom the waiter has to compare itself: with those that it finds there again and again in
+/// one attempt, who may not wait at all; else with all others that wait.
+std::vector<Peer> peers_of(const LockCase& at, const LockWaiter& waiter) {
+  std::vector<Peer> peers;
+  for (const LockPair& pair : at.lock.pairs) {
+    if (pair.waiter == waiter.thread && pair.holder != no_index && pair.holder != waiter.thread &&
+        pair.waits >= at.thresholds.overtakes * std::max(waiter.attempts, uint64_t{1})) {
+      peers.push_back(peer_of(at, pair.holder));
+    }
   }
   if (peers.empty()) {
     for (const LockWaiter& each : at.waiters) {
-      if (each.thread != waiter) {
-        peers.push_back({each.attempt_mean_ns(), each.attempt_max_ns, 1});
+      if (each.thread != waiter.thread) {
+        peers.push_back({each.attempt_mean_ns(), each.attempt_max_ns});
       }
     }
   }
   return peers;
 }
 
+/// Of an even number the upper one, which makes it harder to starve.
 uint64_t median(std::vector<Peer> peers, uint64_t Peer::*value) {
-  std::sort(peers.begin(), peers.end(),
-            [&](const Peer& a, const Peer& b) { return a.*value < b.*value; });
-  uint64_t all = 0, sum = 0;
-  for (const Peer& each : peers) {
-    all += each.weight;
+  if (peers.empty()) {
+    return 0;
   }
-  for (const Peer& each : peers) {
-    sum += each.weight;
-    if (sum >= all - sum) {
-      return each.*value;
-    }
-  }
-  return 0;
+  const auto middle = peers.begin() + static_cast<ptrdiff_t>(peers.size() / 2);
+  std::nth_element(peers.begin(), middle, peers.end(),
+                   [&](const Peer& a, const Peer& b) { return a.*value < b.*value; });
+  return (*middle).*value;
 }
 
 bool exceeds(uint64_t value, uint64_t other, double times) {
@@ -76,13 +69,19 @@ struct Starved {
 std::vector<Starved> starved_at(const LockCase& at) {
   const LockThresholds& limits = at.thresholds;
   std::vector<Starved> starved;
+  // What times out is not taken by anybody.
+  if (woken_waits(at.lock) < limits.overtakes) {
+    return starved;
+  }
   for (const LockWaiter& waiter : at.waiters) {
     if (waiter.overtakes_max < limits.overtakes || waiter.attempt_max_ns < limits.attempt_ns) {
       continue;
     }
-    const std::vector<Peer> peers = peers_of(at, waiter.thread);
+    const std::vector<Peer> peers = peers_of(at, waiter);
     const uint64_t median_ns = median(peers, &Peer::mean_ns);
-    if (!peers.empty() && exceeds(waiter.attempt_max_ns, median_ns, limits.times_median) &&
+    const bool lasts = at.percent_of_window(waiter.attempt_max_ns) >= limits.attempt_percent ||
+                       exceeds(waiter.attempt_mean_ns(), median_ns, limits.times_worst);
+    if (!peers.empty() && lasts && exceeds(waiter.attempt_max_ns, median_ns, limits.times_median) &&
         exceeds(waiter.attempt_max_ns, median(peers, &Peer::worst_ns), limits.times_worst)) {
       starved.push_back({&waiter, median_ns});
     }
@@ -103,7 +102,9 @@ std::string overtaken_text(const LockCase& at, const LockWaiter& waiter) {
 
 void find_starvation(const LockCase& at, std::vector<Finding>& found) {
   constexpr size_t most = 8;
-  if (!is_in_the_way(at.lock)) {
+  // The threads of an rwlock wait at two words and wake each other at the other one, so that one
+  // attempt cannot be told from the next; writers have a rule of their own.
+  if (!is_in_the_way(at.lock) || at.lock.primitive == "rwlock") {
     return;
   }
   const std::vector<Starved> starved = starved_at(at);

@@ -22,8 +22,11 @@ struct LockThresholds {
   double times_median = 10;
   /// ... and so many times the median of their worst ones: of many attempts one is always long, ...
   double times_worst = 3;
-  /// ... and was long enough to be noticed.
+  /// ... and was long enough to be noticed. ...
   uint64_t attempt_ns = 50'000'000;
+  /// ... That may happen to anybody once: it took so many hundredths of the window, or the thread's
+  /// mean attempt is times_worst times the median of the others', too.
+  double attempt_percent = 20;
   /// One holder makes a convoy when it caused so many hundredths of all the waiting, and of that of
   /// each of so many threads, and held the lock for so long at once; their mean wait for it is at
   /// least a quarter of that.

@@ -94,8 +94,10 @@ void find_dead_owner(const LockCase& at, std::vector<Finding>& found) {
 
 void find_lost_wakeup(const LockCase& at, std::vector<Finding>& found) {
   const LockUse& lock = at.lock;
-  if (lock.kind != Kind::futex || lock.purpose != WaitPurpose::event || lock.unfinished == 0 ||
-      lock.primitive == "join") {
+  const bool counts = lock.primitive == "semaphore";  // and so forgets no wake-up
+  const uint64_t woken = woken_waits(lock);
+  if (lock.kind != Kind::futex || (lock.purpose != WaitPurpose::event && !counts) ||
+      lock.unfinished == 0 || woken == 0 || lock.primitive == "join") {
     return;
   }
   const Left left = left_behind(at);
@@ -110,10 +112,9 @@ void find_lost_wakeup(const LockCase& at, std::vector<Finding>& found) {
   }
   const auto releasers = fact_of(lock, "releasers_left");
   const bool nobody = releasers && *releasers == 0;
-  const uint64_t woken = woken_waits(lock);
   const bool outlived =
-      woken != 0 && static_cast<double>(left.least_ns) >=
-                        static_cast<double>(longest_ended) * at.thresholds.lost_times;
+      !counts && static_cast<double>(left.least_ns) >=
+                     static_cast<double>(longest_ended) * at.thresholds.lost_times;
   if (!nobody && (!outlived || come_back(at))) {
     return;
   }
@@ -125,18 +126,18 @@ void find_lost_wakeup(const LockCase& at, std::vector<Finding>& found) {
                          : "others that waited there went on and did not come back");
   finding.evidence.push_back(
       {"waits", fmt::format("for at least {}", nanoseconds_text(left.least_ns))});
-  if (woken != 0) {
-    finding.evidence.push_back(
-        {"woken", fmt::format("{} of others, after {} at most", count_of(woken, "wait"),
-                              nanoseconds_text(longest_ended))});
-  }
+  finding.evidence.push_back(
+      {"woken", longest_ended == 0
+                    ? count_of(woken, "wait")
+                    : fmt::format("{} of others, after {} at most", count_of(woken, "wait"),
+                                  nanoseconds_text(longest_ended))});
   if (const std::string wakers = at.holders_text(); !wakers.empty()) {
     finding.evidence.push_back({"waker", wakers});
   }
-  finding.advice =
-      "change the condition and signal it under one mutex, test it in a loop, and wake all where "
-      "one "
-      "signal is for several waiters";
+  finding.advice = counts
+                       ? "post it once for each thread that waits"
+                       : "change the condition and signal it under one mutex, test it in a loop, "
+                         "and wake all where one signal is for several waiters";
   found.push_back(std::move(finding));
 }
 

@@ -122,7 +122,9 @@ struct LockUse {
   ///   head_stayed      looks in a row at which the oldest message of a queue was the same
   ///   received         messages that were taken out of the queue meanwhile
   ///   owner_gone       threads that wait at the end for an owner that has ended
-  ///   releasers_left   threads that could end the waits that are unfinished, and do not wait there
+  ///   releasers_left   threads that could end the waits that are unfinished: all of the process
+  ///   but
+  ///                    those that wait at its futexes themselves, without a limit
   ///   reader_slept_ns  how long the reader of a channel slept without waiting for its data
   std::vector<std::pair<std::string, uint64_t>> facts;
 };

@@ -154,6 +154,55 @@ TEST_CASE("one that never waits can starve all others", "[lock_rules]") {
   CHECK(only(judge_locks(paper.window), "starvation").tids == std::vector<int32_t>{20, 21, 22});
 }
 
+TEST_CASE("a waiter that meets the same long holder now and then does not starve", "[lock_rules]") {
+  PaperWindow paper;
+  LockUse& lock = paper.mutex();
+  const uint32_t holder = paper.thread(10, 11, "long-holder");
+  for (int32_t i = 0; i < 8; i++) {
+    const uint32_t user = paper.thread(10, 20 + i, "user");
+    paper.wait(lock, user, holder,
+               Waits{.count = 20,
+                     .each_ns = 19 * ms,
+                     .overtakes = i == 7 ? 77U : 20U,
+                     .attempt_ns = i == 7 ? 98 * ms : 33 * ms,
+                     .attempts = 15});
+  }
+  CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+}
+
+TEST_CASE("one bad attempt among many is chance", "[lock_rules]") {
+  PaperWindow paper;
+  LockUse& lock = paper.mutex();
+  const std::vector<uint32_t> threads = take_turns(paper, lock, 3, ms);
+  const uint32_t other = paper.thread(10, 99, "other");
+  LockPair& pair =
+      paper.wait(lock, other, threads[0],
+                 Waits{.count = 100, .each_ns = 2 * ms, .overtakes = 400, .attempt_ns = 900 * ms});
+  CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  SECTION("unless it takes much of the time") {
+    pair.attempt_max_ns = second;
+    CHECK(has(judge_locks(paper.window), "starvation"));
+  }
+  SECTION("unless it is one of many") {
+    pair.wait_ns = 300 * ms;
+    CHECK(has(judge_locks(paper.window), "starvation"));
+  }
+}
+
+TEST_CASE("who times out again and again does not starve", "[lock_rules]") {
+  PaperWindow paper;
+  LockUse& lock = paper.mutex();
+  const uint32_t holder = paper.thread(10, 11, "holder");
+  const uint32_t patient = paper.thread(10, 12, "patient");
+  paper.wait(
+      lock, patient, holder,
+      Waits{
+          .count = 60, .each_ns = 5 * ms, .overtakes = 118, .attempt_ns = 310 * ms, .attempts = 1});
+  std::swap(lock.ends[static_cast<size_t>(WaitEnd::woken)],
+            lock.ends[static_cast<size_t>(WaitEnd::timed_out)]);
+  CHECK(judge_locks(paper.window).empty());
+}
+
 TEST_CASE("a long attempt in a fair queue is not starvation", "[lock_rules]") {
   PaperWindow paper;
   LockUse& lock = paper.mutex();
@@ -302,14 +351,24 @@ TEST_CASE("a wake-up that went past a waiter", "[lock_rules]") {
     lock.pairs[0].max_ns = 2 * second;
     CHECK(judge_locks(paper.window).empty());
   }
-  SECTION("not where nobody was woken, unless nobody is left") {
-    lock.ends = {};
+  SECTION("not where the woken come back, unless nobody is left") {
+    lock.pairs[0].waits = 2;
     CHECK(judge_locks(paper.window).empty());
     lock.facts = {{"releasers_left", 1}};
     CHECK(judge_locks(paper.window).empty());
     lock.facts = {{"releasers_left", 0}};
     CHECK(only(judge_locks(paper.window), "lost-wakeup").summary.find("nobody is left") !=
           std::string::npos);
+    lock.primitive = "semaphore";
+    lock.purpose = WaitPurpose::lock;
+    CHECK(has(judge_locks(paper.window), "lost-wakeup"));
+    lock.facts.clear();
+    CHECK(judge_locks(paper.window).empty());
+  }
+  SECTION("not where nobody was woken: it may have waited for ever on purpose") {
+    lock.ends = {};
+    lock.facts = {{"releasers_left", 0}};
+    CHECK(judge_locks(paper.window).empty());
   }
   SECTION("not at once") {
     lock.pairs[0].max_ns = ms;
