@@ -114,11 +114,10 @@ static __always_inline struct lock_wait *make_wait(struct task_struct *task) {
   return bpf_task_storage_get(&waits, task, NULL, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 #else
-/* Kernels whose task storage a tracing program cannot use. Entries of threads that are gone fall
- * out. */
+/* Kernels whose task storage a tracing program cannot use. */
 struct {
-  __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 32768);
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 65536);
   __type(key, u32);
   __type(value, struct lock_wait);
 } waits SEC(".maps");
@@ -137,6 +136,14 @@ static __always_inline struct lock_wait *make_wait(struct task_struct *task) {
   }
   bpf_map_update_elem(&waits, &tid, &no_wait, BPF_NOEXIST);
   return bpf_map_lookup_elem(&waits, &tid);
+}
+
+SEC("tp_btf/sched_process_exit")
+int on_exit(u64 *ctx) {
+  struct task_struct *task = (struct task_struct *)ctx[0];
+  const u32 tid = GET(task, task_struct, pid);
+  bpf_map_delete_elem(&waits, &tid);
+  return 0;
 }
 #endif
 
@@ -834,6 +841,9 @@ int on_waking(u64 *ctx) {
     return 0; /* an interrupt while the CPU idled, or the kernel itself */
   }
   const bool exits = GET(self, task_struct, flags) & PF_EXITING;
+  if (exits && wait->limited && wait->holder != number((u64)self)) {
+    return 0; /* more likely the time limit, while this one was on the CPU */
+  }
   struct call_registers call;
   if (!exits) {
     const u64 regs = registers_of(self);

@@ -194,8 +194,11 @@ void LockNames::judge_again() {
       lock.purpose = WaitPurpose::lock;
       continue;
     }
-    judge(lock, each.call, view_of(lock.pid, lock.address));
-    if (lock.futex == Primitive::unknown && ++each.tries < tries) {
+    if (each.tries < tries) {
+      each.tries++;
+      judge(lock, each.call, view_of(lock.pid, lock.address));
+    }
+    if (lock.futex == Primitive::unknown) {
       unjudged_[kept++] = each;
     }
   }
@@ -231,6 +234,16 @@ void LockNames::learn_futex(LockIdentity& lock, const lock_key& key, const Futex
   }
   lock.id = fmt::format("futex:{}+0x{:x}", object, offset);
   lock.name = fmt::format("{}+0x{:x}", object, offset);
+}
+
+void LockNames::note_owner(const lock_key& key, int32_t waiter_pid, uint32_t owner) {
+  const auto found = locks_.find(key);
+  if (found != locks_.end() && found->second.futex == Primitive::unknown &&
+      thread_of(waiter_pid, owner) != 0) {
+    found->second.futex = Primitive::mutex;
+    found->second.primitive = primitive_name(Primitive::mutex);
+    found->second.purpose = WaitPurpose::lock;
+  }
 }
 
 std::string LockNames::link_of(const lock_value& value) const {

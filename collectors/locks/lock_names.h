@@ -64,6 +64,9 @@ class LockNames {
   /// Looks again at futexes whose primitive could not be told when they were first seen: one that
   /// was just being let go of looks like none.
   void judge_again();
+  /// A thread waited behind a thread that a word beside the futex named: so it is a mutex, if
+  /// nothing better is known.
+  void note_owner(const lock_key& key, int32_t waiter_pid, uint32_t owner);
   /// Looks for the files among the locks in one snapshot, when some are not known yet. At most a
   /// twentieth of the time goes into that unless it is the last chance.
   void look_at_files(bool last_chance);

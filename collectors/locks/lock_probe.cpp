@@ -19,6 +19,7 @@
 #include "collectors/locks/lock_program.h"
 #include "collectors/locks/lock_stacks.h"
 #include "collectors/locks/queue_watch.h"
+#include "collectors/locks/reader_watch.h"
 #include "collectors/locks/rwlock_watch.h"
 #include "collectors/session.h"
 
@@ -119,7 +120,7 @@ uint64_t monotonic_ns() {
 
 class LockProbe::State {
  public:
-  explicit State(const ProcRoot& proc) : names_(proc), stacks_(proc), proc_(proc) {}
+  explicit State(const ProcRoot& proc) : names_(proc), readers_(proc), stacks_(proc), proc_(proc) {}
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
@@ -138,12 +139,16 @@ class LockProbe::State {
   static int take_news(void* context, void* data, size_t size) noexcept;
   void learn(const lock_news& news);
   void read_wakers();
+  void choose_readers();
 
   LockNames names_;
   RwlockWatch rwlocks_;
   QueueWatch queues_;
+  ReaderWatch readers_;
+  std::chrono::steady_clock::time_point next_choice_{};
   LockStacks stacks_;
   bool with_stacks_ = false;
+  bool has_room_ = false;  ///< a lock was seen at which threads wait for room
   std::chrono::steady_clock::time_point next_stacks_{};
   const ProcRoot& proc_;
   lock_program program_{};
@@ -169,6 +174,7 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
   const auto calls = make_lock_calls(request.kinds);
   int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1);
+
   if (error != 0) {
     error = load_locks(&program_, &*layout, calls.data(), &*filter, 0);
   }
@@ -202,6 +208,7 @@ void LockProbe::State::learn(const lock_news& news) {
   }
   const LockIdentity& lock = names_.learn(news, value);
   queues_.add(program_, news.key, value);
+  has_room_ = has_room_ || news.key.purpose == LOCK_FOR_ROOM;
   if (lock.shared) {
     // Other processes have the same word at other addresses; from now on it is one lock.
     lock_key alias{};
@@ -220,16 +227,18 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   // In slices, where something has to be looked at: what changes there tells nobody.
   for (milliseconds left = timeout; left.count() >= 0;) {
-    const bool looks = !rwlocks_.empty() || !queues_.empty();
+    const bool looks = !rwlocks_.empty() || !queues_.empty() || !readers_.empty();
     const int got = ring_buffer__poll(
         ring_, static_cast<int>((looks ? std::min(left, look_every) : left).count()));
     rwlocks_.look();
     queues_.look(program_);
+    readers_.look();
     left = std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now());
     if (got < 0 || left.count() <= 0) {
       break;
     }
   }
+  choose_readers();
   if (const auto now = std::chrono::steady_clock::now(); with_stacks_ && now >= next_stacks_) {
     stacks_.look(iterate<lock_pending>(program_.pending_link));
     read_wakers();
@@ -247,6 +256,18 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
   names_.look_at_files(false);
 }
 
+/// For a fiftieth of the time: where there are many pairs, this takes some.
+void LockProbe::State::choose_readers() {
+  const auto begin = std::chrono::steady_clock::now();
+  if (!has_room_ || begin < next_choice_) {
+    return;
+  }
+  readers_.choose(entries<pair_key, pair_value>(program_.pairs));
+  const auto end = std::chrono::steady_clock::now();
+  next_choice_ = end + std::max<std::chrono::steady_clock::duration>(std::chrono::milliseconds(100),
+                                                                     50 * (end - begin));
+}
+
 void LockProbe::State::read_wakers() {
   for (const auto& [key, count] : entries<waker_key, u64>(program_.waker_stacks)) {
     std::array<uint64_t, LOCK_FRAMES> addresses{};
@@ -260,6 +281,7 @@ void LockProbe::State::restart() {
   last_ = *program_.state;
   rwlocks_.forget_counts();
   queues_.forget_counts();
+  readers_.forget_counts();
   stacks_.forget();
   begin_ns_ = monotonic_ns();
   program_.state->epoch_begin = begin_ns_;
@@ -277,6 +299,11 @@ Result<LockWindow> LockProbe::State::window() {
     names_.identity(key, value);
   }
   names_.judge_again();
+  for (const auto& [key, value] : pairs) {
+    if (key.source == HOLDER_AT_8) {
+      names_.note_owner(key.lock, static_cast<int32_t>(value.waiter_pid), key.holder);
+    }
+  }
   names_.name_some();
   names_.look_at_files(true);
 
@@ -299,6 +326,12 @@ Result<LockWindow> LockProbe::State::window() {
     if (each.looks != 0) {
       counts.add_fact(each.key, "readers_seen", each.looks);
       counts.add_fact(each.key, "readers_changed", each.changed);
+    }
+  }
+  for (const ReaderWatch::Seen& each : readers_.seen()) {
+    // A slow receiver of messages is what a queue is for.
+    if (each.looks != 0 && names_.all().at(each.key).kind != Kind::mq) {
+      counts.add_fact(each.key, "reader_slept_ns", window.window_ns / each.looks * each.asleep);
     }
   }
   for (const QueueWatch::Seen& each : queues_) {

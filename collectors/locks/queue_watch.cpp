@@ -14,7 +14,15 @@ namespace ipcscope {
 
 namespace {
 constexpr std::chrono::milliseconds every{20};
+
+/// How many waits for room at a queue have ended.
+uint64_t room_waits(const lock_program& program, lock_key key) {
+  key.purpose = LOCK_FOR_ROOM;
+  lock_value value{};
+  return ::bpf_map_lookup_elem(program.locks, &key, &value) == 0 ? value.waits : 0;
 }
+
+}  // namespace
 
 void QueueWatch::add(const lock_program& program, const lock_key& key, const lock_value& value) {
   const bool posix = key.wait == WAIT_AT_FILE && (value.mode & S_IFMT) == S_IFREG;
@@ -46,18 +54,23 @@ void QueueWatch::look(const lock_program& program) {
   for (size_t i = 0; i < count_; i++) {
     Seen& seen = seen_[i];
     const queue_look look = program.queues[i];
+    const uint64_t taken = look.is_posix != 0 ? room_waits(program, seen.key) : 0;
     if (look.oldest == 0 || look.oldest != seen.oldest) {
       seen.stayed = 0;
       seen.passed = 0;
     } else {
       seen.stayed++;
-      // The same address may be another message: that is missed, never made up.
-      seen.passed += look.other != 0 && seen.other != 0 && look.other != seen.other ? 1 : 0;
+      // The same address may be another message: that is missed, never made up. Those of a POSIX
+      // queue differ in priority, so what was taken went past the oldest.
+      if (look.other != 0 && seen.other != 0) {
+        seen.passed += std::max<uint64_t>(taken - seen.taken, look.other != seen.other ? 1 : 0);
+      }
     }
     if (seen.passed > seen.most_passed) {
       seen.most_passed = seen.passed;
       seen.most_stayed = seen.stayed;
     }
+    seen.taken = taken;
     seen.oldest = look.oldest;
     seen.other = look.other;
   }

@@ -17,6 +17,7 @@ class QueueWatch {
   struct Seen {
     lock_key key{};
     uint64_t oldest = 0, other = 0;  ///< addresses of messages at the last look
+    uint64_t taken = 0;              ///< waits for room that ended: a message was taken each time
     uint64_t stayed = 0;             ///< looks in a row at which the oldest was the same
     uint64_t passed = 0;             ///< of these, those at which another one went past it
     uint64_t most_stayed = 0;        ///< of the longest such row, with what passed
