@@ -589,6 +589,7 @@ static __always_inline void begin_wait(struct task_struct *task, u64 now, bool a
   wait->waker = 0;
   wait->waker_exits = 0;
   wait->woken_at = 0;
+  wait->run_at_begin = GET(task, task_struct, run_time);
   wait->sleeps = GET(task, task_struct, nvcsw);
   wait->switches = wait->sleeps + GET(task, task_struct, nivcsw);
   if (wait->key.wait == WAIT_AT_FUTEX) {
@@ -763,6 +764,18 @@ static __always_inline void end_wait(struct task_struct *task, u64 now) {
   }
 }
 
+/**
+ * A thread leaves the CPU, and was not seen to come back from its wait: a host may keep events from
+ * BPF that are raised in the context of a process that it hides, such as a switch from that one. It
+ * came when it began to use the CPU time that it has used since.
+ */
+static __always_inline void end_unseen(struct task_struct *task) {
+  const struct lock_wait *wait = find_wait(task);
+  if (wait && wait->begin) {
+    end_wait(task, bpf_ktime_get_ns() - (GET(task, task_struct, run_time) - wait->run_at_begin));
+  }
+}
+
 SEC("tp_btf/sched_switch")
 int on_switch(u64 *ctx) {
   if (!lock_state.measuring) {
@@ -775,6 +788,9 @@ int on_switch(u64 *ctx) {
   if (GET(next, task_struct, mm)) {
     now = bpf_ktime_get_ns();
     end_wait(next, now);
+  }
+  if (GET(before, task_struct, mm)) {
+    end_unseen(before);
   }
   if (!preempted && GET(before, task_struct, mm)) {
     const u64 state = HAS(task_struct, state) ? GET(before, task_struct, state)

@@ -116,6 +116,7 @@ struct lock_wait {
   u64 attempt_begin;
   u64 ended_before; /* lock_value.ended when the attempt began */
   u64 run_before;   /* CPU time when the last wait ended */
+  u64 run_at_begin; /* CPU time when the wait began */
   u64 overtakes;    /* of the attempt, when its last wait ended */
   u64 switches;     /* context switches when the wait began */
   u64 sleeps;       /* of these, voluntary ones */
@@ -142,7 +143,7 @@ struct lock_wait {
   u32 named_waker; /* whose name waker_comm is */
   char waker_comm[16];
 };
-RECORD_ASSERT(sizeof(struct lock_wait) == 168, "lock_wait");
+RECORD_ASSERT(sizeof(struct lock_wait) == 176, "lock_wait");
 
 /* Around a futex word: as FutexView. */
 #define LOCK_MEMORY_BEFORE 48
