@@ -171,10 +171,12 @@ void LockNames::judge(LockIdentity& lock, const FutexCall& call, const FutexView
   lock.purpose = purpose_of(guess.primitive, call);
 }
 
-/// An rwlock has two words at which threads wait (glibc 2.36, __wrphase_futex and __writers_futex).
+/// An rwlock has three words at which threads wait (glibc 2.36): __readers, and __wrphase_futex and
+/// __writers_futex 8 and 12 bytes behind it.
 bool LockNames::is_beside_rwlock(lock_key key) const {
-  for (const uint64_t object : {key.object - 4, key.object + 4}) {
-    key.object = object;
+  const uint64_t word = key.object;
+  for (const int64_t offset : {-12, -8, -4, 4, 8, 12}) {
+    key.object = word + static_cast<uint64_t>(offset);
     const auto found = locks_.find(key);
     if (found != locks_.end() && found->second.futex == Primitive::rwlock) {
       return true;
