@@ -321,9 +321,8 @@ std::string holder_cell(const LockWindow& window, const LockUse& lock, EscapeSty
     return none ? "none" : "-";
   }
   const LockHolder& first = holders.front();
-  const std::string_view lead = none                                 ? "none, by "
-                                : lock.source == HolderSource::waker ? "by "
-                                                                     : "";
+  const bool waker = lock.source == HolderSource::waker || lock.purpose == WaitPurpose::room;
+  const std::string_view lead = waker ? "by " : none ? "none, by " : "";
   return fmt::format("{}{} {:.0f}%", lead, thread_cell(window, first.thread, style),
                      first.share * 100);
 }
