@@ -112,6 +112,7 @@ void find_starvation(const LockCase& at, std::vector<Finding>& found) {
     return;
   }
   std::vector<uint32_t> threads;
+  threads.reserve(starved.size());
   for (const Starved& each : starved) {
     threads.push_back(each.waiter->thread);
   }

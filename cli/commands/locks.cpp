@@ -69,7 +69,7 @@ Result<uint64_t> long_enough(const char* option, const std::string& word, uint64
   if (word.empty()) {
     return usual;
   }
-  const Result<uint64_t> time = parse_duration(word);
+  Result<uint64_t> time = parse_duration(word);
   if (time && *time < least_duration_ns) {
     return failure(fmt::format("'{}' needs at least 0.1 seconds", option));
   }
@@ -398,7 +398,12 @@ int Measurement::run() {
   int status = status_complete;
   auto next = begin_;
   while (true) {
-    next = question_.interval.count() != 0 ? std::min(next + question_.interval, end) : end;
+    if (question_.interval.count() != 0) {
+      // Where answering took longer than that, the next one is not to be about nothing.
+      const auto now = Clock::now();
+      next = next + question_.interval > now ? next + question_.interval : now + question_.interval;
+    }
+    next = question_.interval.count() != 0 ? std::min(next, end) : end;
     const Stop stop = measure_until(next);
     const bool last = stop != Stop::time || next >= end;
     const int answered = answer(last);

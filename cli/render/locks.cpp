@@ -86,6 +86,7 @@ std::vector<size_t> FieldTable::shown(size_t width) const {
 void FieldTable::print(Output& out, const Terminal& terminal, bool headings) const {
   const std::vector<size_t> list = shown(terminal.width);
   std::vector<TableColumn> columns;
+  columns.reserve(list.size());
   for (const size_t i : list) {
     columns.push_back(fields_[i].column);
   }

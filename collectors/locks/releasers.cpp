@@ -30,7 +30,7 @@ bool waits_for_good(std::string_view text) {
     each = *value;
   }
   const auto operation = static_cast<uint32_t>(arguments[1]);
-  const uint32_t command = operation & FUTEX_CMD_MASK;
+  const uint32_t command = operation & static_cast<uint32_t>(FUTEX_CMD_MASK);
   const bool waits = command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET ||
                      command == FUTEX_LOCK_PI || command == FUTEX_LOCK_PI2 ||
                      command == FUTEX_WAIT_REQUEUE_PI;
