@@ -13,6 +13,7 @@ namespace {
 
 std::vector<uint32_t> threads_of(const std::vector<LockWaiter>& waiters) {
   std::vector<uint32_t> threads;
+  threads.reserve(waiters.size());
   for (const LockWaiter& each : waiters) {
     threads.push_back(each.thread);
   }

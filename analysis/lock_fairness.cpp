@@ -112,6 +112,7 @@ void find_starvation(const LockCase& at, std::vector<Finding>& found) {
     return;
   }
   std::vector<uint32_t> threads;
+  threads.reserve(starved.size());
   for (const Starved& each : starved) {
     threads.push_back(each.waiter->thread);
   }
@@ -179,7 +180,7 @@ void find_message_starvation(const LockCase& at, std::vector<Finding>& found) {
   const uint64_t stayed = fact_of(lock, "head_stayed").value_or(0);
   const uint64_t received = fact_of(lock, "received").value_or(0);
   if ((lock.kind != Kind::mq && lock.kind != Kind::msg) || stayed < at.thresholds.head_looks ||
-      received < at.thresholds.overtakes) {
+      received < at.thresholds.messages_past) {
     return;
   }
   const bool posix = lock.kind == Kind::mq;
@@ -191,8 +192,9 @@ void find_message_starvation(const LockCase& at, std::vector<Finding>& found) {
       finding.pids.push_back(thread.pid);
     }
   }
-  finding.summary = fmt::format("the oldest message in {} stays while {} taken past it", lock.id,
-                                count_of(received, "message") + (received == 1 ? " is" : " are"));
+  finding.summary =
+      fmt::format("the oldest message in {} stays while at least {} taken past it", lock.id,
+                  count_of(received, "message") + (received == 1 ? " is" : " are"));
   finding.evidence.push_back(
       {"oldest", fmt::format("the same one at {} in a row", count_of(stayed, "look"))});
   finding.evidence.push_back({"received", count_of(received, "message")});

@@ -69,6 +69,9 @@ std::string LockCase::holders_text() const {
   if (text.empty()) {
     return lock.source == HolderSource::none_by_design ? "none by design" : text;
   }
+  if (lock.purpose == WaitPurpose::room) {
+    return text;  // who makes room is who has to
+  }
   switch (lock.source) {
     case HolderSource::none_by_design:
       return "none by design; woken by " + text;

@@ -35,8 +35,10 @@ struct LockThresholds {
   uint64_t convoy_hold_ns = 10'000'000;
   /// Looks at which the readers of an rwlock had changed while a writer waited.
   uint64_t reader_changes = 4;
-  /// Looks in a row at which the oldest message of a queue was the same.
-  uint64_t head_looks = 3;
+  /// Looks in a row at which the oldest message of a queue was the same, and messages that were
+  /// taken past it meanwhile: at most one is seen at each look.
+  uint64_t head_looks = 5;
+  uint64_t messages_past = 5;
   /// Shorter waits for an event are not suspected to be lost ...
   uint64_t lost_ns = 500'000'000;
   double lost_times = 3;  ///< ... nor those below so many times the longest that was ended.

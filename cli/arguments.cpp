@@ -30,6 +30,7 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope show 812                 one process in full
   ipcscope why                      what is stuck, and behind what
   ipcscope why 812                  who process 812 waits for, to the root
+  ipcscope locks -d 10              what threads wait for in 10 seconds, and who starves
   ipcscope leaks                    what dead processes left behind, and how that is known
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 

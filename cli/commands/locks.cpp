@@ -26,13 +26,13 @@
 namespace ipcscope {
 
 const char* const locks_notes =
-    R"(Measures for 5 seconds, or until Ctrl-C, which threads wait for each other, and what that costs. A
-row is a lock, a semaphore, a file lock, or a full pipe, socket or queue; the dearest come first. NOW
-is how many waits were in progress at the end; HOLDER is behind whom most of the time was waited.
+    R"(Measures for 5 seconds, or until Ctrl-C, which threads wait for each other, and what that costs.
+A row is a lock, a semaphore, a file lock, or a full pipe, socket or queue; the dearest come first.
+NOW is how many waits were in progress at the end, HOLDER behind whom most of the time was waited.
 Where a primitive has no owner by design it says 'none, by' and who woke most, and 'by' alone where
 the owner is not known. Threads that wait for data, events or work are idle as a rule and come last.
 
-One lock, by its ID or alone in the answer, is told in full: with a histogram of its waits, in powers
+One lock, by its ID or alone in the answer, is told in full: with a histogram of its waits in powers
 of two, and who waited behind whom. ipcscope-locks(1) tells how to read it, and how contention and
 starvation differ; ipcscope-findings(7) has the rules.
 
@@ -69,7 +69,7 @@ Result<uint64_t> long_enough(const char* option, const std::string& word, uint64
   if (word.empty()) {
     return usual;
   }
-  const Result<uint64_t> time = parse_duration(word);
+  Result<uint64_t> time = parse_duration(word);
   if (time && *time < least_duration_ns) {
     return failure(fmt::format("'{}' needs at least 0.1 seconds", option));
   }
@@ -398,7 +398,12 @@ int Measurement::run() {
   int status = status_complete;
   auto next = begin_;
   while (true) {
-    next = question_.interval.count() != 0 ? std::min(next + question_.interval, end) : end;
+    if (question_.interval.count() != 0) {
+      // Where answering took longer than that, the next one is not to be about nothing.
+      const auto now = Clock::now();
+      next = next + question_.interval > now ? next + question_.interval : now + question_.interval;
+    }
+    next = question_.interval.count() != 0 ? std::min(next, end) : end;
     const Stop stop = measure_until(next);
     const bool last = stop != Stop::time || next >= end;
     const int answered = answer(last);
@@ -432,6 +437,10 @@ int run_locks(const Options& options, const Stage& stage) {
   const Result<std::vector<pid_t>> numbers = parse_pids(options.pids);
   if (!numbers) {
     return stage.misuse(numbers.error().text());
+  }
+  if (numbers->size() > LockRequest::filter_max) {
+    return stage.misuse(
+        fmt::format("at most {} processes and threads can be chosen", LockRequest::filter_max));
   }
   if (const std::string problem = find_targets(stage, *numbers, question->request);
       !problem.empty()) {

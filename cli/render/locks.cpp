@@ -86,6 +86,7 @@ std::vector<size_t> FieldTable::shown(size_t width) const {
 void FieldTable::print(Output& out, const Terminal& terminal, bool headings) const {
   const std::vector<size_t> list = shown(terminal.width);
   std::vector<TableColumn> columns;
+  columns.reserve(list.size());
   for (const size_t i : list) {
     columns.push_back(fields_[i].column);
   }
@@ -321,9 +322,8 @@ std::string holder_cell(const LockWindow& window, const LockUse& lock, EscapeSty
     return none ? "none" : "-";
   }
   const LockHolder& first = holders.front();
-  const std::string_view lead = none                                 ? "none, by "
-                                : lock.source == HolderSource::waker ? "by "
-                                                                     : "";
+  const bool waker = lock.source == HolderSource::waker || lock.purpose == WaitPurpose::room;
+  const std::string_view lead = waker ? "by " : none ? "none, by " : "";
   return fmt::format("{}{} {:.0f}%", lead, thread_cell(window, first.thread, style),
                      first.share * 100);
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
 #include "analysis/lock_use.h"
@@ -225,7 +226,7 @@ void write_histogram(Output& out, const DurationHistogram& histogram, size_t lea
   for (size_t i = first; i <= last; i++) {
     const uint64_t count = histogram.octave(i);
     const double share = static_cast<double>(count) / static_cast<double>(most);
-    size_t filled = static_cast<size_t>(share * static_cast<double>(bar) + 0.5);
+    auto filled = static_cast<size_t>(std::lround(share * static_cast<double>(bar)));
     filled = count != 0 ? std::max(filled, size_t{1}) : 0;
     const std::string to = i + 1 == octaves
                                ? "..."

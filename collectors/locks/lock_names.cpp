@@ -34,7 +34,7 @@ FutexCall call_of(uint32_t number, uint64_t address, uint64_t operation, uint64_
     call.kind = FutexCallKind::wait_bitset;
     return call;
   }
-  switch (operation & FUTEX_CMD_MASK) {
+  switch (operation & static_cast<unsigned>(FUTEX_CMD_MASK)) {
     case FUTEX_LOCK_PI:
     case 13:  // FUTEX_LOCK_PI2, Linux 5.14
       call.kind = FutexCallKind::lock_pi;

@@ -69,6 +69,32 @@ expect 2 "ipcscope: '--json' and '--dot' cannot be used together$why" why --json
 expect 2 "ipcscope: '--watch' and '--dot' cannot be used together$why" why --watch 1 --dot
 expect 2 "ipcscope: unknown option '--twise'; did you mean '--twice'?$why" why --twise
 
+locks="; try 'ipcscope locks --help'"
+time="is not a time, such as 90, 500ms, 10m, 2h or 1d"
+expect 2 "ipcscope: '--duration' needs at least 0.1 seconds$locks" locks -d 0
+expect 2 "ipcscope: 'nonsense' $time$locks" locks -d nonsense
+expect 2 "ipcscope: '-1' $time$locks" locks -d -1
+expect 2 "ipcscope: '--interval' needs at least 0.1 seconds$locks" locks --interval 10us
+expect 2 "ipcscope: 'x' $time$locks" locks --min-wait x
+expect 2 "ipcscope: unknown kind 'futx'; did you mean 'futex'?$locks" locks --kind futx
+expect 2 "ipcscope: unknown kind 'zebra'$locks" locks --kind pipe,zebra
+expect 2 "ipcscope: a kind is missing after --kind$locks" locks --kind pipe,
+expect 2 "ipcscope: nobody waits at a shm itself, but at a futex in it$locks" locks --kind shm
+expect 2 "ipcscope: '--by' is lock, thread or pair, not 'nonsense'$locks" locks --by nonsense
+expect 2 "ipcscope: '--sort' is total, max, waits or p99, not 'p50'$locks" locks --sort p50
+expect 2 "ipcscope: '--top' is a number from 1 on, not '0'$locks" locks --top 0
+expect 2 "ipcscope: '--contention' is a number from 0 on, not '-1'$locks" locks --contention -1
+expect 2 "ipcscope: '--overtakes' is a number from 1 on, not 'x'$locks" locks --overtakes x
+expect 2 "ipcscope: '--times-median' is a number from 1 on, not '0.5'$locks" locks --times-median 0.5
+expect 2 "ipcscope: '--comm' is at most 15 bytes long, as the kernel keeps it$locks" locks --comm 1234567890123456
+expect 2 "ipcscope: no control group '/nowhere' below /sys/fs/cgroup$locks" locks --cgroup /nowhere
+expect 2 "ipcscope: no user 'nobody-at-all'$locks" locks --user nobody-at-all
+expect 2 "ipcscope: 'abc' is not a process number$locks" locks -p abc
+expect 2 "ipcscope: at most 16 processes and threads can be chosen$locks" locks -p "$(seq -s , 2 18)"
+expect 2 "ipcscope: '--json' and '--by' cannot be used together$locks" locks --json --by pair
+expect 2 "ipcscope: unknown option '--source'$locks" locks --source=bpf
+expect 2 "ipcscope: unknown option '--durtion'; did you mean '--duration'?$locks" locks --durtion 3
+
 # A process that is gone.
 sleep 0 &
 gone=$!
@@ -76,6 +102,7 @@ wait $gone
 expect 2 "ipcscope: no process $gone" ls -p $gone
 expect 2 "ipcscope: no process $gone, and no channel with that number" show $gone
 expect 2 "ipcscope: no process or thread $gone" why $gone
+expect 2 "ipcscope: no process or thread $gone" locks -p $gone
 
 # Without the privilege, BPF is refused and not replaced.
 if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
@@ -86,7 +113,7 @@ if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"
 fi
 
 # Helps are golden: UPDATE=1 writes them anew.
-for command in '' ls show why leaks doctor; do
+for command in '' ls show why locks leaks doctor; do
   # shellcheck disable=SC2086
   run $command --help
   golden=$GOLDEN/help${command:+-$command}.txt
