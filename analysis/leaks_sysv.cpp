@@ -33,6 +33,24 @@ void add_witness(const Judge& judge, Leak& leak, const char* fact, std::string_v
   leak.add(fact, fmt::format("{} {} {}", role, witness.name, witness.text), witness.allows());
 }
 
+/// How the use of a queue is worded.
+struct Use {
+  const char* fact;
+  std::string_view role;
+  const char* never;
+};
+
+/// when: of the last use, 0 never.
+void add_user(const Judge& judge, Leak& leak, const Use& use, std::optional<int64_t> pid,
+              int64_t when) {
+  if (pid && *pid == 0 && when == 0) {
+    leak.add(use.fact, use.never, Verdict::leaked);
+  } else {
+    // A user without a number here has one elsewhere.
+    add_witness(judge, leak, use.fact, use.role, pid && *pid == 0 ? std::nullopt : pid, when);
+  }
+}
+
 /// What the semaphores of a set say together.
 struct Semaphores {
   uint64_t count = 0;
@@ -172,12 +190,14 @@ void judge_sem(const Judge& judge, const Channel& channel, Leak& leak) {
   } else {
     // The end of a process sets operate_time where it only tried an operation that could have been
     // undone (Linux 6.18 ipc/sem.c, exit_sem): that leaves no trace of who it was.
-    judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
+    leak.add("operators", operated == 0 ? "never used" : "no operation on it left a trace",
+             Verdict::leaked);
   }
   add_undo(leak, facts.undos);
   const uint64_t blocked =
       std::max({all.waiters, uint64_t{facts.blocked.value_or(0)}, uint64_t{channel.wait_count}});
   add_blocked(leak, all.knows_waiters || facts.blocked, blocked);
+  judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
   judge.add_age(leak, std::max(operated, changed), 0);
 }
 
@@ -193,19 +213,14 @@ void judge_msg(const Judge& judge, const Channel& channel, Leak& leak) {
     leak.lost = fmt::format("{}, {}", counted(*channel.depth_messages, "message"),
                             counted(channel.depth_bytes.value_or(0), "byte"));
   }
-  if (sender && *sender == 0 && receiver && *receiver == 0) {
-    judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
-  }
-  if (!sender || *sender != 0) {
-    add_witness(judge, leak, "sender", "last sender", sender, sent);
-  }
-  if (!receiver || *receiver != 0) {
-    add_witness(judge, leak, "receiver", "last receiver", receiver, received);
-  }
+  add_user(judge, leak, {"sender", "last sender", "nothing was ever sent"}, sender, sent);
+  add_user(judge, leak, {"receiver", "last receiver", "nothing was ever received"}, receiver,
+           received);
   const uint64_t blocked =
       std::max(uint64_t{facts.blocked.value_or(0)}, uint64_t{channel.wait_count});
   // Without the kernel's lists all threads must have been seen.
   add_blocked(leak, facts.blocked || judge.unseen().empty(), blocked);
+  judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
   judge.add_age(leak, std::max({sent, received, changed}), 0);
 }
 

@@ -107,7 +107,7 @@ std::string why(const Leak& leak) {
   std::string text;
   if (leak.verdict != Verdict::leaked) {
     const LeakEvidence* deciding = leak.deciding();
-    return deciding != nullptr ? deciding->text : text;
+    return deciding != nullptr ? deciding->shortest() : text;
   }
   if (!leak.lost.empty()) {
     text = fmt::format("loses {}", leak.lost);
@@ -117,7 +117,7 @@ std::string why(const Leak& leak) {
         std::find(std::begin(usual), std::end(usual), each.fact) != std::end(usual);
     if (!is_usual || (std::string_view(each.fact) == "creator" && !leak.creator)) {
       text += text.empty() ? "" : "; ";
-      text += each.text;
+      text += each.shortest();
     }
   }
   return text;

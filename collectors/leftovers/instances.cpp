@@ -107,7 +107,7 @@ class Search {
   }
   /// Of a program of which no process was found: it may be one of those that were not seen.
   [[nodiscard]] std::optional<bool> not_found() const {
-    return leftovers_.unseen_processes == 0 && !leftovers_.processes_outside
+    return leftovers_.unseen.empty() && !leftovers_.processes_outside
                ? std::optional<bool>(false)
                : std::nullopt;
   }
