@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <unordered_map>
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
@@ -283,17 +282,6 @@ class CleanUp {
     return escaped(path, stage_.terminal.escape());
   }
 
-  [[nodiscard]] std::vector<Target> targets() const {
-    std::vector<Target> all;
-    for (size_t i = 0; i < report_.leaks.size(); i++) {
-      if (report_.planned[i]) {
-        all.push_back(make_target(report_, report_.leaks[i]));
-        all.back().allow_used = options_.force;
-      }
-    }
-    return all;
-  }
-
   int tell_plan(size_t planned) {
     for (size_t i = 0; i < report_.leaks.size(); i++) {
       if (report_.planned[i]) {
@@ -325,12 +313,17 @@ class CleanUp {
   }
 
   int remove() {
-    std::unordered_map<std::string, size_t> index;
+    std::vector<Target> targets;
+    std::vector<size_t> leaks;  // of each target
     for (size_t i = 0; i < report_.leaks.size(); i++) {
-      index.emplace(report_.leaks[i].id, i);
+      if (report_.planned[i]) {
+        targets.push_back(make_target(report_, report_.leaks[i]));
+        targets.back().allow_used = options_.force;
+        leaks.push_back(i);
+      }
     }
-    const auto tell = [&](const Target& target, const Outcome& outcome) {
-      const size_t i = index.at(target.id);
+    const auto tell = [&](size_t target, const Outcome& outcome) {
+      const size_t i = leaks[target];
       report_.outcomes[i] = outcome;
       std::string text = fmt::format("{} {}", outcome_name(outcome.state), label(i));
       if (!outcome.reason.empty()) {
@@ -341,7 +334,7 @@ class CleanUp {
         stage_.out.flush();  // what has been done is told even if this is interrupted
       }
     };
-    const Result<void> done = remove_objects(targets(), {.backup = backup_}, stage_.proc, tell);
+    const Result<void> done = remove_objects(targets, {.backup = backup_}, stage_.proc, tell);
     return done ? status_complete
                 : stage_.no_target(shown(done.error().text()) +
                                    "; nothing was removed; give another --backup");
