@@ -10,8 +10,8 @@
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
 #include "cli/commands/leaks_removal.h"
+#include "cli/render/column_list.h"
 #include "cli/render/leaks.h"
-#include "cli/render/list.h"
 #include "cli/suggest.h"
 #include "collectors/base/parse.h"
 #include "collectors/leftovers.h"
@@ -156,16 +156,6 @@ Request make_request(const Options& options, const LeakFilter& filter) {
   return request;
 }
 
-void list_columns(const Stage& stage) {
-  Table table({{.heading = "COLUMN"}, {.heading = "DESCRIPTION", .flexible = true}},
-              Table::Form::aligned, false);
-  for (const LeakColumn& column : all_leak_columns()) {
-    table.cell(column.name);
-    table.cell(column.help);
-  }
-  table.print(stage.out, stage.terminal);
-}
-
 void write_totals(const Options& options, const Stage& stage, const LeakReport& report) {
   const std::vector<std::string> lines = leak_totals(report);
   for (size_t i = 0; i < lines.size(); i++) {
@@ -191,7 +181,7 @@ bool is_known(const LeakReport& report, uint32_t name_space) {
 
 int run_leaks(const Options& options, const Stage& stage) {
   if (options.list_columns) {
-    list_columns(stage);
+    list_columns(stage.out, stage.terminal, all_leak_columns());
     return status_complete;
   }
   const Result<LeakFilter> filter = make_filter(options);

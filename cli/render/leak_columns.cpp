@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "cli/render/column_list.h"
 #include "cli/render/leaks.h"
-#include "cli/suggest.h"
 
 namespace ipcscope {
 
@@ -89,16 +89,6 @@ void write_ns(LeakContext&, const Leak& leak, std::string& out) {
   }
 }
 
-const LeakColumn* find(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  const std::vector<LeakColumn>& columns = all_leak_columns();
-  const auto found = std::find_if(columns.begin(), columns.end(),
-                                  [&](const LeakColumn& each) { return each.name == lower; });
-  return found != columns.end() ? &*found : nullptr;
-}
-
 }  // namespace
 
 std::string why(const Leak& leak) {
@@ -142,41 +132,12 @@ const std::vector<LeakColumn>& all_leak_columns() {
 }
 
 std::vector<LeakColumn> default_leak_columns() {
-  std::vector<LeakColumn> columns;
-  for (const std::string_view name :
-       {"verdict", "id", "age", "size", "key", "owner", "creator", "why"}) {
-    columns.push_back(*find(name));
-  }
-  return columns;
+  return named_columns(all_leak_columns(),
+                       {"verdict", "id", "age", "size", "key", "owner", "creator", "why"});
 }
 
 Result<std::vector<LeakColumn>> parse_leak_columns(std::string_view list) {
-  std::vector<LeakColumn> columns;
-  if (list.starts_with('+')) {
-    columns = default_leak_columns();
-    list.remove_prefix(1);
-  }
-  while (true) {
-    const size_t comma = list.find(',');
-    const std::string_view word = list.substr(0, comma);
-    if (word.empty()) {
-      return failure("a column name is missing after -o");
-    }
-    const LeakColumn* column = find(word);
-    if (column == nullptr) {
-      std::vector<std::string_view> names;
-      for (const LeakColumn& each : all_leak_columns()) {
-        names.push_back(each.name);
-      }
-      return failure(
-          fmt::format("unknown column '{}'{}", escaped(word, {}), suggestion(word, names)));
-    }
-    columns.push_back(*column);
-    if (comma == std::string_view::npos) {
-      return columns;
-    }
-    list.remove_prefix(comma + 1);
-  }
+  return parse_column_list(all_leak_columns(), list, default_leak_columns());
 }
 
 }  // namespace ipcscope

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "cli/render/column_list.h"
 #include "cli/render/wrap.h"
 
 namespace ipcscope {
@@ -111,10 +112,8 @@ void write_leaks(Output& out, const Terminal& terminal, const LeakReport& report
   }
   std::vector<TableColumn> columns;
   for (const LeakColumn& column : form.columns) {
-    std::string heading(column.name);
-    std::transform(heading.begin(), heading.end(), heading.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-    columns.push_back({std::move(heading), column.right, column.flexible, column.cut_inside});
+    columns.push_back(
+        {column_heading(column.name), column.right, column.flexible, column.cut_inside});
   }
   Table table(std::move(columns), form.raw ? Table::Form::raw : Table::Form::aligned,
               form.headings);
