@@ -49,7 +49,7 @@ Judge::Judge(const Snapshot& snapshot, const Leftovers& leftovers, const LeakQue
     own_ipc_ns_ = own->ipc_ns;
   }
   for (const Process& process : snapshot.processes) {
-    if (has_ended(process)) {
+    if (snapshot.has_ended(process)) {
       continue;
     }
     if (process.uid >= first_person && process.uid != nobody) {
@@ -60,13 +60,6 @@ Judge::Judge(const Snapshot& snapshot, const Leftovers& leftovers, const LeakQue
       able_.push_back(&process);
     }
   }
-}
-
-bool Judge::has_ended(const Process& process) const {
-  const auto threads = snapshot_.threads_of(process);
-  return !threads.empty() && std::all_of(threads.begin(), threads.end(), [](const Thread& thread) {
-    return thread.state == 'Z' || thread.state == 'X';
-  });
 }
 
 Judge::Order Judge::started(std::optional<uint64_t> start_ns, int64_t remembered) const {
@@ -96,7 +89,7 @@ Witness Judge::witness(int32_t pid, int64_t remembered) const {
     return found;
   }
   if (process != nullptr) {
-    if (has_ended(*process)) {
+    if (snapshot_.has_ended(*process)) {
       found.state = State::ended;
       found.name = label(*process);
       found.text = "ended (its parent has not yet collected it)";

@@ -68,7 +68,6 @@ class Judge {
                            std::string_view whose);
   /// As unseen(), of those alone that can have made it.
   [[nodiscard]] std::string unseen_creator(uint32_t uid, int64_t change_time) const;
-  [[nodiscard]] bool has_ended(const Process& process) const;
 
   const Snapshot& snapshot_;
   const Leftovers& leftovers_;

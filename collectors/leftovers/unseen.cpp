@@ -17,16 +17,6 @@ std::string describe(int pid, std::string_view command) {
   return fmt::format("process {} ({})", pid, command);
 }
 
-/// A process that has ended holds nothing, whatever could be seen of it.
-bool has_ended(const Snapshot& snapshot, const Process& process) {
-  for (const Thread& thread : snapshot.threads_of(process)) {
-    if (thread.state != 'Z' && thread.state != 'X') {
-      return false;
-    }
-  }
-  return process.thread_count > 0;
-}
-
 /// Whom a process acts as, and whom it may act as again without asking anybody; none: unknown.
 std::vector<uint32_t> uids_of(const ProcRoot& proc, int pid) {
   const Result<std::string> text = proc.read(fmt::format("{}/status", pid));
@@ -39,7 +29,8 @@ std::vector<uint32_t> uids_of(const ProcRoot& proc, int pid) {
 
 std::vector<int> find_unseen(const Snapshot& snapshot, const ProcRoot& proc, Leftovers& leftovers) {
   for (const Process& process : snapshot.processes) {
-    if (process.mm != 0 && !process.fd_count && !has_ended(snapshot, process)) {
+    // One that has ended holds nothing, whatever could be seen of it.
+    if (process.mm != 0 && !process.fd_count && !snapshot.has_ended(process)) {
       leftovers.unseen.push_back(
           {describe(process.pid, process.command()), process.pid, {process.uid}, process.start_ns});
     }
