@@ -12,6 +12,7 @@
 #include "cli/commands/leaks_removal.h"
 #include "cli/render/column_list.h"
 #include "cli/render/leaks.h"
+#include "cli/render/wrap.h"
 #include "cli/suggest.h"
 #include "collectors/base/parse.h"
 #include "collectors/leftovers.h"
@@ -88,14 +89,14 @@ Result<LeakFilter> make_filter(const Options& options) {
   return filter;
 }
 
-Result<LeakForm> make_form(const Options& options) {
+Result<LeakForm> make_form(const Options& options, const Terminal& terminal) {
   LeakForm form;
   form.raw = options.raw;
   form.headings = !options.no_headings;
   form.evidence = options.leaks.evidence;
-  form.columns = default_leak_columns();
+  form.columns = default_leak_columns(terminal.width);
   if (!options.columns.empty()) {
-    Result<std::vector<LeakColumn>> columns = parse_leak_columns(options.columns);
+    Result<std::vector<LeakColumn>> columns = parse_leak_columns(options.columns, terminal.width);
     if (!columns) {
       return Failure(columns.error());
     }
@@ -160,8 +161,7 @@ void write_totals(const Options& options, const Stage& stage, const LeakReport& 
   const std::vector<std::string> lines = leak_totals(report);
   for (size_t i = 0; i < lines.size(); i++) {
     if (!options.no_headings && !options.raw) {
-      stage.out.write(lines[i]);
-      stage.out.put('\n');
+      write_wrapped(stage.out, stage.terminal, "", 2, lines[i]);
     } else if (i > 0) {
       complain(lines[i]);  // what is not shown is told all the same
     }
@@ -188,7 +188,7 @@ int run_leaks(const Options& options, const Stage& stage) {
   if (!filter) {
     return stage.misuse(filter.error().text());
   }
-  const Result<LeakForm> form = make_form(options);
+  const Result<LeakForm> form = make_form(options, stage.terminal);
   if (!form) {
     return stage.misuse(form.error().text());
   }

@@ -45,6 +45,9 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
       width = std::max(width, std::string_view(each.fact).size());
     }
   }
+  UserNames users;
+  LeakContext context{report, users, terminal.escape()};
+  std::string cell;
   for (size_t i = 0; i < report.leaks.size(); i++) {
     const Leak& leak = report.leaks[i];
     if (form.planned && !report.planned[i]) {
@@ -53,6 +56,13 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
     out.write(styled(verdict_name(leak.verdict), verdict_style(leak.verdict), terminal.color));
     out.put(' ');
     out.write(leak_label(report, leak, terminal.escape()));
+    for (const LeakColumn& column : named_columns(all_leak_columns(), {"owner", "age"})) {
+      cell.clear();
+      column.write(context, leak, cell);
+      if (cell != "-") {
+        out.write(fmt::format(", {} {}", column.name, cell));
+      }
+    }
     out.put('\n');
     for (const LeakEvidence& each : leak.evidence) {
       std::string text = escaped(each.text, terminal.escape());

@@ -36,7 +36,7 @@ printf hello >/dev/shm/ipcscope-test-file
 
 run leaks shm
 check "a segment: status" test "$status" -eq 1
-check "a segment: in the table" grep -qE "^leaked +shm:$shm .* root +[0-9]+, ended +never attached\$" "$SCRATCH/out"
+check "a segment: in the table" grep -qE "^leaked +shm:$shm .* root +creator [0-9]+ ended; never attached\$" "$SCRATCH/out"
 check "a segment: in the total" grep -qx 'leaked: 1 of [0-9,]* segments, 8.0 KiB' "$SCRATCH/out"
 run leaks sem
 check "an unused set: status" test "$status" -eq 0
