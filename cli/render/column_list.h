@@ -42,6 +42,7 @@ template <typename Column>
 std::vector<Column> named_columns(const std::vector<Column>& all,
                                   std::initializer_list<std::string_view> names) {
   std::vector<Column> columns;
+  columns.reserve(names.size());
   for (const std::string_view name : names) {
     columns.push_back(*find_column(all, name));
   }
@@ -63,6 +64,7 @@ Result<std::vector<Column>> parse_column_list(const std::vector<Column>& all, st
     const Column* column = find_column(all, word);
     if (column == nullptr) {
       std::vector<std::string_view> names;
+      names.reserve(all.size());
       for (const Column& each : all) {
         names.push_back(each.name);
       }
@@ -79,6 +81,7 @@ Result<std::vector<Column>> parse_column_list(const std::vector<Column>& all, st
 template <typename Column>
 void list_columns(Output& out, const Terminal& terminal, const std::vector<Column>& all) {
   std::vector<ColumnHelp> help;
+  help.reserve(all.size());
   for (const Column& each : all) {
     help.push_back({each.name, each.help});
   }
