@@ -14,10 +14,15 @@ namespace {
 constexpr int64_t second_ns = 1'000'000'000;
 /// Objects keep whole seconds, and the two clocks are not read at one instant.
 constexpr int64_t tolerance_ns = 2 * second_ns;
+/// They are dated by the clock as the last timer tick left it (Linux 6.18
+/// kernel/time/timekeeping.c, ktime_get_real_seconds): a tick is 10 ms at most, an idle CPU's is
+/// late.
+constexpr int64_t tick_ns = 100'000'000;
 /// The first uid of people rather than services, as in login.defs(5).
 constexpr uint32_t first_person = 1000;
 constexpr uint32_t nobody = 65534;
 constexpr size_t most_holders = 3;
+constexpr std::string_view untold = "who made it is not recorded";
 
 std::string with_number(std::string_view command, int32_t pid) {
   return command.empty() ? fmt::format("{}", pid) : fmt::format("{}[{}]", command, pid);
@@ -44,17 +49,17 @@ Judge::Judge(const Snapshot& snapshot, const Leftovers& leftovers, const LeakQue
     own_ipc_ns_ = own->ipc_ns;
   }
   for (const Process& process : snapshot.processes) {
-    if (process.uid >= first_person && process.uid != nobody && !has_ended(process)) {
+    if (snapshot.has_ended(process)) {
+      continue;
+    }
+    if (process.uid >= first_person && process.uid != nobody) {
       sessions_.insert(process.uid);
     }
+    // Without an address space it is a kernel thread, or has ended.
+    if (process.mm != 0 && process.pid != query.own_pid) {
+      able_.push_back(&process);
+    }
   }
-}
-
-bool Judge::has_ended(const Process& process) const {
-  const auto threads = snapshot_.threads_of(process);
-  return !threads.empty() && std::all_of(threads.begin(), threads.end(), [](const Thread& thread) {
-    return thread.state == 'Z' || thread.state == 'X';
-  });
 }
 
 Judge::Order Judge::started(std::optional<uint64_t> start_ns, int64_t remembered) const {
@@ -84,7 +89,7 @@ Witness Judge::witness(int32_t pid, int64_t remembered) const {
     return found;
   }
   if (process != nullptr) {
-    if (has_ended(*process)) {
+    if (snapshot_.has_ended(*process)) {
       found.state = State::ended;
       found.name = label(*process);
       found.text = "ended (its parent has not yet collected it)";
@@ -127,46 +132,96 @@ Witness Judge::witness(int32_t pid, int64_t remembered) const {
 
 void Judge::add_possible_creator(Leak& leak, std::optional<uint32_t> creator_uid,
                                  int64_t change_time) const {
-  const uint32_t wanted = leak.name_space != 0 ? leak.name_space : own_ipc_ns_;
-  if ((change_time + 1) * second_ns + tolerance_ns > snapshot_.time_ns) {
-    // Its creator may have begun after the processes were listed.
-    leak.add("creator", "never used, and made only now", Verdict::suspect);
-    return;
+  constexpr const char* fact = "creator";
+  if (leak.verdict == Verdict::live) {
+    return;  // whoever made it
   }
   if (!creator_uid) {
-    leak.add("creator", "never used, and whose it was is unknown", Verdict::suspect);
+    leak.add(fact, fmt::format("{}, nor of which user", untold), Verdict::suspect,
+             "creator and its user unknown");
     return;
   }
-  for (const Process& process : snapshot_.processes) {
-    const bool inside = wanted == 0 || process.ipc_ns == 0 || process.ipc_ns == wanted;
-    // Without an address space it is a kernel thread, or has ended.
-    if (process.uid != *creator_uid || !inside || process.mm == 0 ||
-        process.pid == query_.own_pid || has_ended(process) ||
-        started(process.start_ns, change_time) == Order::later) {
-      continue;
+  if ((change_time + 1) * second_ns + tick_ns > snapshot_.time_ns) {
+    // Its creator may have begun after the processes were listed.
+    leak.add(fact, fmt::format("{}, and it was made or changed only now: look again", untold),
+             Verdict::suspect, "made or changed only now");
+    return;
+  }
+  const uint32_t where = leak.name_space != 0 ? leak.name_space : own_ipc_ns_;
+  std::vector<const Process*> creators = possible_creators(creator_uid, where, change_time);
+  std::string_view whose = "of its user";
+  if (creators.empty() && *creator_uid == 0) {
+    // Programs begin as root and then give that up; among other users only root can.
+    creators = possible_creators(std::nullopt, where, change_time);
+    whose = "there";
+  }
+  if (!creators.empty()) {
+    add_creators(leak, creators, whose);
+    return;
+  }
+  if (const std::string blind = unseen_creator(*creator_uid, change_time); !blind.empty()) {
+    leak.add(fact, fmt::format("{}: {} may have", untold, blind), Verdict::suspect,
+             "perhaps of a process that is hidden");
+    return;
+  }
+  leak.add(fact, "no process of its creator's user is as old as it", Verdict::leaked,
+           "no process of its user is as old");
+}
+
+void Judge::add_creators(Leak& leak, const std::vector<const Process*>& creators,
+                         std::string_view whose) {
+  // A program makes its objects when it begins.
+  const Process& nearest = **std::max_element(
+      creators.begin(), creators.end(),
+      [](const Process* a, const Process* b) { return a->start_ns < b->start_ns; });
+  const std::string who = label(nearest);
+  const std::string_view advice =
+      "if no such program needs it, it was left behind: answer 'each' to --clean --force";
+  const size_t others = creators.size() - 1;
+  if (others == 0) {
+    leak.add("creator", fmt::format("{}: {} may have; {}", untold, who, advice), Verdict::suspect,
+             "perhaps of " + who);
+  } else {
+    leak.add(
+        "creator",
+        fmt::format("{}: {} or {} {} may have; {}", untold, who,
+                    others == 1 ? "one other process" : fmt::format("{} other processes", others),
+                    whose, advice),
+        Verdict::suspect, fmt::format("perhaps of {} or {} more", who, others));
+  }
+}
+
+std::vector<const Process*> Judge::possible_creators(std::optional<uint32_t> uid, uint32_t ipc_ns,
+                                                     int64_t change_time) const {
+  std::vector<const Process*> found;
+  std::copy_if(able_.begin(), able_.end(), std::back_inserter(found), [&](const Process* process) {
+    const bool inside = ipc_ns == 0 || process->ipc_ns == 0 || process->ipc_ns == ipc_ns;
+    return inside && (!uid || process->uid == *uid) &&
+           started(process->start_ns, change_time) != Order::later;
+  });
+  return found;
+}
+
+std::string Judge::unseen_creator(uint32_t uid, int64_t change_time) const {
+  for (const UnseenProcess& each : leftovers_.unseen) {
+    // Of one that was listed all is known that makes a creator.
+    const bool matches = each.uids.empty() || uid == 0 ||
+                         std::find(each.uids.begin(), each.uids.end(), uid) != each.uids.end();
+    if (snapshot_.process(each.pid) == nullptr && matches &&
+        started(each.start_ns, change_time) != Order::later) {
+      return fmt::format("{}, which could not be inspected,", each.name);
     }
-    leak.add("creator",
-             fmt::format("never used, and {} or another process of its user may have made it",
-                         label(process)),
-             Verdict::suspect);
-    return;
   }
-  if (const std::string blind = unseen(); !blind.empty()) {
-    leak.add("creator", fmt::format("never used, and {} may have made it", blind),
-             Verdict::suspect);
-    return;
-  }
-  leak.add("creator", "never used, and no process of its user is as old as it", Verdict::leaked);
+  return leftovers_.processes_outside ? "a process outside this PID namespace" : "";
 }
 
 std::string Judge::unseen() const {
-  if (leftovers_.unseen_processes > 0) {
-    const std::string example =
-        leftovers_.unseen_example.empty() ? "a process" : leftovers_.unseen_example;
-    return leftovers_.unseen_processes == 1
-               ? fmt::format("{}, which could not be inspected,", example)
-               : fmt::format("{} or another of {} processes that could not be inspected", example,
-                             leftovers_.unseen_processes);
+  const size_t count = leftovers_.unseen.size();
+  if (count > 0) {
+    const std::string& example = leftovers_.unseen.front().name;
+    return count == 1 ? fmt::format("{}, which could not be inspected,", example)
+                      : fmt::format("{} or another of {} processes that could not be inspected",
+                                    example, count);
   }
   return leftovers_.processes_outside ? "a process outside this PID namespace" : "";
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "analysis/leaks.h"
 
@@ -31,8 +32,9 @@ class Judge {
   /// remembered: seconds since the epoch, not before the process number was noted. A process with
   /// that number that started later is another one.
   [[nodiscard]] Witness witness(int32_t pid, int64_t remembered) const;
-  /// Who made an object that the kernel keeps no creator of? Adds to leak whether anybody who
-  /// could have, by user, IPC namespace and start, still lives.
+  /// Who made an object that the kernel keeps no creator of? Adds to leak, unless it is live
+  /// already, whether anybody who could have, by user, IPC namespace and start, still lives.
+  /// change_time: seconds since the epoch, not before it was made.
   void add_possible_creator(Leak& leak, std::optional<uint32_t> creator_uid,
                             int64_t change_time) const;
   /// Processes that could not be seen, as a reason for doubt; empty when there are none.
@@ -57,13 +59,22 @@ class Judge {
  private:
   enum class Order : uint8_t { not_later, later, unknown };
   [[nodiscard]] Order started(std::optional<uint64_t> start_ns, int64_t remembered) const;
-  [[nodiscard]] bool has_ended(const Process& process) const;
+  /// Those of able_ that can have made an object of that user there by then.
+  [[nodiscard]] std::vector<const Process*> possible_creators(std::optional<uint32_t> uid,
+                                                              uint32_t ipc_ns,
+                                                              int64_t change_time) const;
+  /// whose: "of its user"
+  static void add_creators(Leak& leak, const std::vector<const Process*>& creators,
+                           std::string_view whose);
+  /// As unseen(), of those alone that can have made it.
+  [[nodiscard]] std::string unseen_creator(uint32_t uid, int64_t change_time) const;
 
   const Snapshot& snapshot_;
   const Leftovers& leftovers_;
   const LeakQuery& query_;
   uint32_t own_ipc_ns_ = 0;
   std::unordered_set<uint32_t> sessions_;
+  std::vector<const Process*> able_;  ///< programs that have not ended, other than ipcscope
 };
 
 /// "1 message", "2 messages"

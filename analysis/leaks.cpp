@@ -72,9 +72,9 @@ std::string_view verdict_name(Verdict verdict) {
   return "";
 }
 
-void Leak::add(const char* fact, std::string text, Verdict allows) {
+void Leak::add(const char* fact, std::string text, Verdict allows, std::string brief) {
   verdict = std::max(verdict, allows);
-  evidence.push_back({fact, std::move(text), allows});
+  evidence.push_back({fact, std::move(text), allows, std::move(brief)});
 }
 
 const LeakEvidence* Leak::deciding() const {

@@ -22,9 +22,11 @@ std::string_view verdict_name(Verdict verdict);
 
 /// One thing that speaks for or against an object having been left behind.
 struct LeakEvidence {
-  const char* fact;  ///< key in JSON: "creator", "attached", "undo", "blocked", "age", ...
-  std::string text;  ///< "process 812 ended", "nobody has it attached"; raw bytes
-  Verdict allows;    ///< the best verdict that this fact leaves open
+  const char* fact;        ///< key in JSON: "creator", "attached", "undo", "blocked", "age", ...
+  std::string text;        ///< "process 812 ended", "nobody has it attached"; raw bytes
+  Verdict allows;          ///< the best verdict that this fact leaves open
+  std::string brief = {};  ///< the text for a column; empty: all of it
+  [[nodiscard]] const std::string& shortest() const { return brief.empty() ? text : brief; }
 };
 
 struct Leak {
@@ -44,7 +46,7 @@ struct Leak {
   std::vector<LeakEvidence> evidence;
 
   /// Adds a fact; the verdict becomes the worst that all facts together leave open.
-  void add(const char* fact, std::string text, Verdict allows);
+  void add(const char* fact, std::string text, Verdict allows, std::string brief = {});
   /// The first fact that decided the verdict; null when there is none.
   [[nodiscard]] const LeakEvidence* deciding() const;
 };

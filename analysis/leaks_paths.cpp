@@ -14,7 +14,8 @@ void judge_socket(const PathFact& path, Leak& leak) {
   } else if (*path.used) {
     leak.add("bound", "a socket is bound to it", Verdict::live);
   } else {
-    leak.add("bound", "no socket is bound to it in any network namespace", Verdict::leaked);
+    leak.add("bound", "no socket is bound to it in any network namespace", Verdict::leaked,
+             "no socket is bound to it");
   }
 }
 
@@ -37,7 +38,8 @@ void judge_lock_file(const Judge& judge, const PathFact& path, Leak& leak) {
   leak.creator = path.pid;
   leak.creator_text = fmt::format("{}, {}", witness.name, witness.brief);
   leak.add("pid", fmt::format("it names process {}, which {}", witness.name, witness.text),
-           witness.is_gone() ? Verdict::info : Verdict::live);
+           witness.is_gone() ? Verdict::info : Verdict::live,
+           witness.is_gone() ? fmt::format("it names {}, which ended", path.pid) : "");
   if (!path.used) {
     leak.add("lock", "whether a lock is held on it is unknown", Verdict::info);
   } else {

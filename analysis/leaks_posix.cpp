@@ -28,11 +28,13 @@ void add_users(const Judge& judge, const Channel& channel, Leak& leak) {
     leak.add("users",
              *unused ? "nobody has it open or mapped, says the kernel"
                      : "somebody has it open or mapped, says the kernel",
-             *unused ? Verdict::leaked : Verdict::live);
+             *unused ? Verdict::leaked : Verdict::live,
+             *unused ? "nobody has it open" : "somebody has it open");
   } else if (const std::string blind = judge.unseen(); !blind.empty()) {
-    leak.add("users", blind + " may use it", Verdict::suspect);
+    leak.add("users", blind + " may use it", Verdict::suspect,
+             "a process that is hidden may use it");
   } else {
-    leak.add("users", "no process has it open or mapped", Verdict::leaked);
+    leak.add("users", "no process has it open or mapped", Verdict::leaked, "nobody has it open");
   }
 }
 
@@ -44,7 +46,7 @@ std::optional<uint64_t> size_of(const Judge& judge, const Channel& channel) {
 void add_session(const Judge& judge, Leak& leak) {
   if (leak.uid && judge.has_session(*leak.uid)) {
     leak.add("session", "its owner is at work, and a program to come may expect it",
-             Verdict::suspect);
+             Verdict::suspect, "its owner is at work");
   }
 }
 
@@ -72,7 +74,9 @@ void judge_posix_shm(const Judge& judge, const Channel& channel, Leak& leak) {
         *leak.bytes == 0
             ? "a file rather than a segment: it is empty"
             : "a file rather than a segment: it holds text, and its size is not one of whole pages",
-        Verdict::suspect);
+        Verdict::suspect,
+        *leak.bytes == 0 ? "a file, not a segment: it is empty"
+                         : "a file, not a segment: it holds text");
   }
   add_common(judge, channel, leak);
 }

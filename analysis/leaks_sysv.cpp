@@ -21,16 +21,40 @@ int64_t time_of(const Judge& judge, const Channel& channel, std::string_view key
   return judge.number(channel, key).value_or(0);
 }
 
+/// "sender" of "last sender"; of a segment's last user the first word matters.
+std::string_view short_role(std::string_view role) {
+  return role == "last user" || !role.starts_with("last ") ? role : role.substr(5);
+}
+
 /// pid: nothing when the kernel does not tell it to us, 0 when it keeps none.
 void add_witness(const Judge& judge, Leak& leak, const char* fact, std::string_view role,
                  std::optional<int64_t> pid, int64_t remembered) {
   if (!pid) {
     leak.add(fact, fmt::format("{} was of another PID namespace, or is hidden", role),
-             Verdict::suspect);
+             Verdict::suspect, fmt::format("{} of another PID namespace", role));
     return;
   }
   const Witness witness = judge.witness(static_cast<int32_t>(*pid), remembered);
-  leak.add(fact, fmt::format("{} {} {}", role, witness.name, witness.text), witness.allows());
+  leak.add(fact, fmt::format("{} {} {}", role, witness.name, witness.text), witness.allows(),
+           witness.is_gone() ? fmt::format("{} {} ended", short_role(role), *pid) : "");
+}
+
+/// How the use of a queue is worded.
+struct Use {
+  const char* fact;
+  std::string_view role;
+  const char* never;
+};
+
+/// when: of the last use, 0 never.
+void add_user(const Judge& judge, Leak& leak, const Use& use, std::optional<int64_t> pid,
+              int64_t when) {
+  if (pid && *pid == 0 && when == 0) {
+    leak.add(use.fact, use.never, Verdict::leaked);
+  } else {
+    // A user without a number here has one elsewhere.
+    add_witness(judge, leak, use.fact, use.role, pid && *pid == 0 ? std::nullopt : pid, when);
+  }
 }
 
 /// What the semaphores of a set say together.
@@ -87,7 +111,7 @@ void add_blocked(Leak& leak, bool known, uint64_t blocked) {
 void add_undo(Leak& leak, const std::optional<uint32_t>& undos) {
   if (!undos) {
     leak.add("undo", "whether a process has operations on it to undo, only BPF tells",
-             Verdict::suspect);
+             Verdict::suspect, "whether it has undos, only BPF tells");
   } else if (*undos > 0) {
     leak.add("undo",
              fmt::format("{} with operations on it to undo", counted(*undos, "living task")),
@@ -114,7 +138,8 @@ void add_operators(const Judge& judge, Leak& leak, const Semaphores& all, int64_
   if (all.pids.size() > 1 && allows == Verdict::leaked) {
     leak.add("operators", fmt::format("its {} last operators ended", all.pids.size()), allows);
   } else {
-    leak.add("operators", fmt::format("last operator {} {}", worst.name, worst.text), allows);
+    leak.add("operators", fmt::format("last operator {} {}", worst.name, worst.text), allows,
+             worst.is_gone() ? fmt::format("last operator {} ended", all.pids.front()) : "");
   }
 }
 
@@ -168,16 +193,19 @@ void judge_sem(const Judge& judge, const Channel& channel, Leak& leak) {
   if (!all.pids.empty() || !all.knows_pids) {
     add_operators(judge, leak, all, std::max(operated, changed));
   } else if (operated != 0 && judge.has_processes_outside()) {
-    leak.add("operators", "processes of another PID namespace operated on it", Verdict::suspect);
+    leak.add("operators", "processes of another PID namespace operated on it", Verdict::suspect,
+             "used from another PID namespace");
   } else {
     // The end of a process sets operate_time where it only tried an operation that could have been
     // undone (Linux 6.18 ipc/sem.c, exit_sem): that leaves no trace of who it was.
-    judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
+    leak.add("operators", operated == 0 ? "never used" : "no operation on it left a trace",
+             Verdict::leaked);
   }
   add_undo(leak, facts.undos);
   const uint64_t blocked =
       std::max({all.waiters, uint64_t{facts.blocked.value_or(0)}, uint64_t{channel.wait_count}});
   add_blocked(leak, all.knows_waiters || facts.blocked, blocked);
+  judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
   judge.add_age(leak, std::max(operated, changed), 0);
 }
 
@@ -193,19 +221,13 @@ void judge_msg(const Judge& judge, const Channel& channel, Leak& leak) {
     leak.lost = fmt::format("{}, {}", counted(*channel.depth_messages, "message"),
                             counted(channel.depth_bytes.value_or(0), "byte"));
   }
-  if (sender && *sender == 0 && receiver && *receiver == 0) {
-    judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
-  }
-  if (!sender || *sender != 0) {
-    add_witness(judge, leak, "sender", "last sender", sender, sent);
-  }
-  if (!receiver || *receiver != 0) {
-    add_witness(judge, leak, "receiver", "last receiver", receiver, received);
-  }
+  add_user(judge, leak, {"sender", "last sender", "nothing was sent"}, sender, sent);
+  add_user(judge, leak, {"receiver", "last receiver", "nothing was received"}, receiver, received);
   const uint64_t blocked =
       std::max(uint64_t{facts.blocked.value_or(0)}, uint64_t{channel.wait_count});
   // Without the kernel's lists all threads must have been seen.
   add_blocked(leak, facts.blocked || judge.unseen().empty(), blocked);
+  judge.add_possible_creator(leak, creator_uid(judge, channel), changed);
   judge.add_age(leak, std::max({sent, received, changed}), 0);
 }
 

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <unordered_map>
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/commands/leaks_removal.h"
+#include "cli/render/column_list.h"
 #include "cli/render/leaks.h"
-#include "cli/render/list.h"
+#include "cli/render/wrap.h"
 #include "cli/suggest.h"
 #include "collectors/base/parse.h"
 #include "collectors/leftovers.h"
@@ -89,14 +89,14 @@ Result<LeakFilter> make_filter(const Options& options) {
   return filter;
 }
 
-Result<LeakForm> make_form(const Options& options) {
+Result<LeakForm> make_form(const Options& options, const Terminal& terminal) {
   LeakForm form;
   form.raw = options.raw;
   form.headings = !options.no_headings;
   form.evidence = options.leaks.evidence;
-  form.columns = default_leak_columns();
+  form.columns = default_leak_columns(terminal.width);
   if (!options.columns.empty()) {
-    Result<std::vector<LeakColumn>> columns = parse_leak_columns(options.columns);
+    Result<std::vector<LeakColumn>> columns = parse_leak_columns(options.columns, terminal.width);
     if (!columns) {
       return Failure(columns.error());
     }
@@ -157,285 +157,11 @@ Request make_request(const Options& options, const LeakFilter& filter) {
   return request;
 }
 
-/// Where backups go unless told otherwise; empty when that cannot be known.
-std::string default_backup() {
-  constexpr const char* below = "/ipcscope/backup";
-  const auto variable = [](const char* name) {
-    const char* value = ::getenv(name);
-    return value != nullptr && value[0] == '/' ? std::string(value) : std::string();
-  };
-  const std::string state = variable("XDG_STATE_HOME");
-  if (::geteuid() == 0) {
-    // sudo may have kept another user's, who could then read and replace what root writes.
-    struct stat status {};
-    const bool ours = !state.empty() && ::stat(state.c_str(), &status) == 0 && status.st_uid == 0;
-    return (ours ? state : std::string("/var/lib")) + below;
-  }
-  if (!state.empty()) {
-    return state + below;
-  }
-  const std::string home = variable("HOME");
-  return home.empty() ? home : home + "/.local/state" + below;
-}
-
-/// A line from the terminal, without its end; nothing at the end of the file.
-std::optional<std::string> ask(Output& out, std::string_view question) {
-  out.write(question);
-  out.flush();
-  std::string line;
-  char byte = 0;
-  ssize_t got = 0;
-  while ((got = ::read(STDIN_FILENO, &byte, 1)) == 1 || (got == -1 && errno == EINTR)) {
-    if (got == 1 && byte == '\n') {
-      return line;
-    }
-    if (got == 1) {
-      line += byte;
-    }
-  }
-  out.put('\n');
-  return std::nullopt;
-}
-
-bool is_word(std::string_view answer, std::string_view word) {
-  return answer == word || (answer.size() == 1 && answer[0] == word[0]);
-}
-
-/// Asks for the whole plan or for each of it; takes out of the plan what is not to be removed.
-void ask_for_consent(const Stage& stage, LeakReport& report, size_t planned) {
-  const auto answer = ask(
-      stage.out,
-      fmt::format("remove {}? [y/N/each] ", planned == 1 ? "it" : fmt::format("all {}", planned)));
-  if (answer && is_word(*answer, "yes")) {
-    return;
-  }
-  const bool each = answer && is_word(*answer, "each");
-  bool quit = !each;
-  for (size_t i = 0; i < report.leaks.size(); i++) {
-    if (!report.planned[i]) {
-      continue;
-    }
-    if (!quit) {
-      const auto one =
-          ask(stage.out, fmt::format("remove {}? [y/N/q] ",
-                                     leak_label(report, report.leaks[i], stage.terminal.escape())));
-      quit = !one || is_word(*one, "quit");
-      if (one && is_word(*one, "yes")) {
-        continue;
-      }
-    }
-    report.planned[i] = false;
-  }
-}
-
-/// What a clean-up will do, before anything is done.
-class CleanUp {
- public:
-  CleanUp(const Options& options, const Stage& stage, LeakReport& report)
-      : options_(options.leaks), json_(options.json), stage_(stage), report_(report) {
-    for (const Leak& leak : report.leaks) {
-      const bool chosen =
-          leak.verdict == Verdict::leaked || (options_.force && leak.verdict == Verdict::suspect);
-      report_.planned.push_back(chosen && is_removable(leak));
-    }
-    report_.outcomes.resize(report_.leaks.size());
-    if (!options_.no_backup) {
-      backup_ = options_.backup.empty() ? default_backup() : options_.backup;
-    }
-  }
-
-  int run(LeakForm form) {
-    if (!options_.no_backup && backup_.empty()) {
-      return stage_.misuse("no directory for the backup is known: HOME is not set; give --backup");
-    }
-    form.planned = true;
-    const size_t planned = count();
-    if (!json_ && planned > 0) {
-      write_leaks(stage_.out, stage_.terminal, report_, form);
-    }
-    if (options_.dry_run) {
-      return tell_plan(planned);
-    }
-    if (planned > 0 && !options_.yes) {
-      ask_for_consent(stage_, report_, planned);
-    }
-    const int status = count() > 0 ? remove() : status_complete;
-    return status != status_complete ? status : conclude(planned);
-  }
-
- private:
-  [[nodiscard]] size_t count() const {
-    return static_cast<size_t>(std::count(report_.planned.begin(), report_.planned.end(), true));
-  }
-
-  void line(std::string_view text) {
-    if (!json_) {
-      stage_.out.write(text);
-      stage_.out.put('\n');
-    }
-  }
-
-  [[nodiscard]] std::string label(size_t index) const {
-    return leak_label(report_, report_.leaks[index], stage_.terminal.escape());
-  }
-
-  [[nodiscard]] std::string shown(std::string_view path) const {
-    return escaped(path, stage_.terminal.escape());
-  }
-
-  [[nodiscard]] std::vector<Target> targets() const {
-    std::vector<Target> all;
-    for (size_t i = 0; i < report_.leaks.size(); i++) {
-      if (report_.planned[i]) {
-        all.push_back(make_target(report_, report_.leaks[i]));
-        all.back().allow_used = options_.force;
-      }
-    }
-    return all;
-  }
-
-  int tell_plan(size_t planned) {
-    for (size_t i = 0; i < report_.leaks.size(); i++) {
-      if (report_.planned[i]) {
-        line("would remove " + label(i));
-      }
-    }
-    if (planned == 0) {
-      line("nothing to remove");
-    } else if (backup_.empty()) {
-      line("would keep no backup");
-    } else {
-      line(fmt::format("would first write content and metadata to a new directory in {}",
-                       shown(backup_)));
-    }
-    tell_rest();
-    return report_.count(Verdict::leaked) > 0 ? status_found : status_complete;
-  }
-
-  /// What was not touched, and why not.
-  void tell_rest() {
-    const size_t suspects = report_.count(Verdict::suspect);
-    if (suspects > 0 && !options_.force) {
-      line(fmt::format("{} suspect {} not touched; --force includes {}", suspects,
-                       suspects == 1 ? "is" : "are", suspects == 1 ? "it" : "them"));
-    }
-    const std::vector<std::string> totals = leak_totals(report_);
-    std::for_each(totals.begin() + 1, totals.end(),
-                  [this](const std::string& left_out) { line(left_out); });
-  }
-
-  int remove() {
-    std::unordered_map<std::string, size_t> index;
-    for (size_t i = 0; i < report_.leaks.size(); i++) {
-      index.emplace(report_.leaks[i].id, i);
-    }
-    const auto tell = [&](const Target& target, const Outcome& outcome) {
-      const size_t i = index.at(target.id);
-      report_.outcomes[i] = outcome;
-      std::string text = fmt::format("{} {}", outcome_name(outcome.state), label(i));
-      if (!outcome.reason.empty()) {
-        text += ": " + shown(outcome.reason);
-      }
-      line(text);
-      if (!json_) {
-        stage_.out.flush();  // what has been done is told even if this is interrupted
-      }
-    };
-    const Result<void> done = remove_objects(targets(), {.backup = backup_}, stage_.proc, tell);
-    return done ? status_complete
-                : stage_.no_target(shown(done.error().text()) +
-                                   "; nothing was removed; give another --backup");
-  }
-
-  /// What became of it, and how to undo it.
-  int conclude(size_t planned) {
-    size_t states[3] = {};
-    uint64_t bytes = 0;
-    std::vector<std::string> backups;
-    bool left = false;
-    for (size_t i = 0; i < report_.leaks.size(); i++) {
-      const auto& outcome = report_.outcomes[i];
-      const bool removed = outcome && outcome->state == Outcome::State::removed;
-      left = left || (!removed && (report_.leaks[i].verdict == Verdict::leaked || outcome));
-      if (!outcome) {
-        continue;
-      }
-      states[static_cast<size_t>(outcome->state)]++;
-      bytes += removed ? report_.leaks[i].bytes.value_or(0) : 0;
-      if (!outcome->backup.empty() &&
-          std::find(backups.begin(), backups.end(), outcome->backup) == backups.end()) {
-        backups.push_back(outcome->backup);
-      }
-    }
-    if (planned == 0) {
-      line("nothing to remove");
-    } else {
-      line(fmt::format("removed {} ({}), skipped {}, failed {}", states[0], size_text(bytes),
-                       states[1], states[2]));
-    }
-    tell_rest();
-    for (const std::string& backup : backups) {
-      line("undo: ipcscope leaks --restore " + shown(backup));
-    }
-    return left ? status_found : status_complete;
-  }
-
-  const LeakOptions& options_;
-  bool json_;
-  const Stage& stage_;
-  LeakReport& report_;
-  std::string backup_;
-};
-
-int restore(const Options& options, const Stage& stage) {
-  std::vector<Restored> all;
-  size_t states[3] = {};
-  const auto tell = [&](const Restored& each) {
-    states[static_cast<size_t>(each.state)]++;
-    if (options.json) {
-      all.push_back(each);
-      return;
-    }
-    std::string text =
-        fmt::format("{} {}", restored_name(each.state), escaped(each.id, stage.terminal.escape()));
-    if (!each.new_id.empty() && each.new_id != each.id) {
-      text += " as " + escaped(each.new_id, stage.terminal.escape());
-    }
-    if (!each.reason.empty()) {
-      text += ": " + escaped(each.reason, stage.terminal.escape());
-    }
-    stage.out.write(text);
-    stage.out.put('\n');
-  };
-  const Result<void> done = restore_objects(options.leaks.restore, stage.proc, tell);
-  if (!done) {
-    return stage.no_target(escaped(done.error().text(), stage.terminal.escape()));
-  }
-  if (options.json) {
-    write_restored_json(stage.out, all);
-  } else {
-    stage.out.write(
-        fmt::format("restored {}, present {}, failed {}\n", states[0], states[1], states[2]));
-  }
-  return states[2] > 0 ? status_found : status_complete;
-}
-
-void list_columns(const Stage& stage) {
-  Table table({{.heading = "COLUMN"}, {.heading = "DESCRIPTION", .flexible = true}},
-              Table::Form::aligned, false);
-  for (const LeakColumn& column : all_leak_columns()) {
-    table.cell(column.name);
-    table.cell(column.help);
-  }
-  table.print(stage.out, stage.terminal);
-}
-
 void write_totals(const Options& options, const Stage& stage, const LeakReport& report) {
   const std::vector<std::string> lines = leak_totals(report);
   for (size_t i = 0; i < lines.size(); i++) {
     if (!options.no_headings && !options.raw) {
-      stage.out.write(lines[i]);
-      stage.out.put('\n');
+      write_wrapped(stage.out, stage.terminal, "", 2, lines[i]);
     } else if (i > 0) {
       complain(lines[i]);  // what is not shown is told all the same
     }
@@ -455,14 +181,14 @@ bool is_known(const LeakReport& report, uint32_t name_space) {
 
 int run_leaks(const Options& options, const Stage& stage) {
   if (options.list_columns) {
-    list_columns(stage);
+    list_columns(stage.out, stage.terminal, all_leak_columns());
     return status_complete;
   }
   const Result<LeakFilter> filter = make_filter(options);
   if (!filter) {
     return stage.misuse(filter.error().text());
   }
-  const Result<LeakForm> form = make_form(options);
+  const Result<LeakForm> form = make_form(options, stage.terminal);
   if (!form) {
     return stage.misuse(form.error().text());
   }
@@ -478,7 +204,7 @@ int run_leaks(const Options& options, const Stage& stage) {
     return stage.misuse(problem);
   }
   if (!options.leaks.restore.empty()) {
-    return restore(options, stage);
+    return restore_leaks(options, stage);
   }
   Result<Snapshot> snapshot = take_snapshot(make_request(options, *filter), stage.proc);
   if (!snapshot) {
@@ -495,7 +221,7 @@ int run_leaks(const Options& options, const Stage& stage) {
   }
   int status = report.count(Verdict::leaked) > 0 ? status_found : status_complete;
   if (options.leaks.clean) {
-    status = CleanUp(options, stage, report).run(*form);
+    status = clean_leaks(options, stage, report, *form);
     if (status >= status_usage) {
       return status;
     }

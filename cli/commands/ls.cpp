@@ -8,6 +8,7 @@
 #include "cli/filter.h"
 #include "cli/kinds.h"
 #include "cli/render/channel_json.h"
+#include "cli/render/column_list.h"
 #include "cli/render/list.h"
 #include "collectors/session.h"
 
@@ -73,21 +74,11 @@ Result<ListForm> make_form(const Options& options) {
   return form;
 }
 
-void list_columns(const Stage& stage) {
-  Table table({{.heading = "COLUMN"}, {.heading = "DESCRIPTION", .flexible = true}},
-              Table::Form::aligned, false);
-  for (const Column& column : all_columns()) {
-    table.cell(column.name);
-    table.cell(column.help);
-  }
-  table.print(stage.out, stage.terminal);
-}
-
 }  // namespace
 
 int run_ls(const Options& options, const Stage& stage) {
   if (options.list_columns) {
-    list_columns(stage);
+    list_columns(stage.out, stage.terminal, all_columns());
     return status_complete;
   }
   const Result<ChannelFilter> filter = make_filter(options);

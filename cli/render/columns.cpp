@@ -7,7 +7,7 @@
 #include <iterator>
 
 #include "cli/render/attributes.h"
-#include "cli/suggest.h"
+#include "cli/render/column_list.h"
 
 namespace ipcscope {
 
@@ -302,24 +302,6 @@ std::vector<Column> make_columns() {
   return columns;
 }
 
-const Column* find(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  const std::vector<Column>& columns = all_columns();
-  const auto found = std::find_if(columns.begin(), columns.end(),
-                                  [&](const Column& each) { return each.name == lower; });
-  return found != columns.end() ? &*found : nullptr;
-}
-
-std::vector<Column> named(std::initializer_list<std::string_view> names) {
-  std::vector<Column> columns;
-  for (const std::string_view name : names) {
-    columns.push_back(*find(name));
-  }
-  return columns;
-}
-
 }  // namespace
 
 void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style) {
@@ -347,10 +329,7 @@ std::string Column::heading() const {
   if (name == "fill") {
     return "DEPTH/CAP";
   }
-  std::string upper(name);
-  std::transform(upper.begin(), upper.end(), upper.begin(),
-                 [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-  return upper;
+  return column_heading(name);
 }
 
 Style Column::style(const ColumnContext& context, const Channel& channel) const {
@@ -373,40 +352,17 @@ const std::vector<Column>& all_columns() {
   return columns;
 }
 
-std::vector<Column> default_columns() { return named({"id", "fill", "who", "waiting"}); }
+std::vector<Column> default_columns() {
+  return named_columns(all_columns(), {"id", "fill", "who", "waiting"});
+}
 
 std::vector<Column> default_tree_columns() {
-  return named({"role", "fds", "fill", "others", "waiting"});
+  return named_columns(all_columns(), {"role", "fds", "fill", "others", "waiting"});
 }
 
 Result<std::vector<Column>> parse_columns(std::string_view list,
                                           const std::vector<Column>& defaults) {
-  std::vector<Column> columns;
-  if (list.starts_with('+')) {
-    columns = defaults;
-    list.remove_prefix(1);
-  }
-  while (true) {
-    const size_t comma = list.find(',');
-    const std::string_view name = list.substr(0, comma);
-    const Column* column = find(name);
-    if (name.empty()) {
-      return failure("a column name is missing after -o");
-    }
-    if (column == nullptr) {
-      std::vector<std::string_view> names;
-      for (const Column& each : all_columns()) {
-        names.push_back(each.name);
-      }
-      return failure(
-          fmt::format("unknown column '{}'{}", escaped(name, {}), suggestion(name, names)));
-    }
-    columns.push_back(*column);
-    if (comma == std::string_view::npos) {
-      return columns;
-    }
-    list.remove_prefix(comma + 1);
-  }
+  return parse_column_list(all_columns(), list, defaults);
 }
 
 }  // namespace ipcscope

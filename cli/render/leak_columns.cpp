@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <iterator>
 
+#include "cli/render/column_list.h"
 #include "cli/render/leaks.h"
-#include "cli/suggest.h"
 
 namespace ipcscope {
 
@@ -89,35 +89,43 @@ void write_ns(LeakContext&, const Leak& leak, std::string& out) {
   }
 }
 
-const LeakColumn* find(std::string_view name) {
-  std::string lower(name);
-  std::transform(lower.begin(), lower.end(), lower.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  const std::vector<LeakColumn>& columns = all_leak_columns();
-  const auto found = std::find_if(columns.begin(), columns.end(),
-                                  [&](const LeakColumn& each) { return each.name == lower; });
-  return found != columns.end() ? &*found : nullptr;
+/// Adds what is said of another process: "creator 5 ended" and "last user 6 ended" become
+/// "creator 5, last user 6 ended", and one process is named once.
+void join(std::string& text, const std::string& part) {
+  constexpr std::string_view end = " ended";
+  if (!text.ends_with(end) || !part.ends_with(end)) {
+    text += text.empty() ? "" : "; ";
+    text += part;
+    return;
+  }
+  const std::string whose = part.substr(part.rfind(' ', part.size() - end.size() - 1));
+  const bool same = text.ends_with(whose);  // " 5 ended"
+  text.resize(text.size() - (same ? whose.size() : end.size()));
+  text += (same ? " and " : ", ") + part;
 }
 
 }  // namespace
 
 std::string why(const Leak& leak) {
-  // What every leaked object of its kind has in common; the creator has a column.
-  static constexpr std::string_view usual[] = {"attached", "undo", "blocked", "age", "creator"};
-  std::string text;
+  // What every leaked object of its kind has in common.
+  static constexpr std::string_view usual[] = {"attached", "undo", "blocked", "age"};
   if (leak.verdict != Verdict::leaked) {
     const LeakEvidence* deciding = leak.deciding();
-    return deciding != nullptr ? deciding->text : text;
+    return deciding != nullptr ? deciding->shortest() : "";
   }
-  if (!leak.lost.empty()) {
-    text = fmt::format("loses {}", leak.lost);
+  std::string text;
+  // Bytes have a column, and every set has values.
+  if (leak.kind == "msg" || leak.kind == "mq") {
+    const std::string_view messages = std::string_view(leak.lost).substr(0, leak.lost.find(','));
+    text = messages.empty() ? "" : fmt::format("loses {}", messages);
   }
   for (const LeakEvidence& each : leak.evidence) {
-    const bool is_usual =
-        std::find(std::begin(usual), std::end(usual), each.fact) != std::end(usual);
-    if (!is_usual || (std::string_view(each.fact) == "creator" && !leak.creator)) {
-      text += text.empty() ? "" : "; ";
-      text += each.text;
+    const std::string_view fact = each.fact;
+    // Of a set or queue only the user of the creator is known.
+    const bool is_usual = std::find(std::begin(usual), std::end(usual), fact) != std::end(usual) ||
+                          (fact == "creator" && !leak.creator);
+    if (!is_usual) {
+      join(text, each.shortest());
     }
   }
   return text;
@@ -141,42 +149,16 @@ const std::vector<LeakColumn>& all_leak_columns() {
   return columns;
 }
 
-std::vector<LeakColumn> default_leak_columns() {
-  std::vector<LeakColumn> columns;
-  for (const std::string_view name :
-       {"verdict", "id", "age", "size", "key", "owner", "creator", "why"}) {
-    columns.push_back(*find(name));
-  }
-  return columns;
+std::vector<LeakColumn> default_leak_columns(size_t width) {
+  constexpr size_t narrow = 80;
+  const std::vector<LeakColumn>& all = all_leak_columns();
+  return width > 0 && width < narrow
+             ? named_columns(all, {"verdict", "id", "age", "why"})
+             : named_columns(all, {"verdict", "id", "age", "size", "owner", "why"});
 }
 
-Result<std::vector<LeakColumn>> parse_leak_columns(std::string_view list) {
-  std::vector<LeakColumn> columns;
-  if (list.starts_with('+')) {
-    columns = default_leak_columns();
-    list.remove_prefix(1);
-  }
-  while (true) {
-    const size_t comma = list.find(',');
-    const std::string_view word = list.substr(0, comma);
-    if (word.empty()) {
-      return failure("a column name is missing after -o");
-    }
-    const LeakColumn* column = find(word);
-    if (column == nullptr) {
-      std::vector<std::string_view> names;
-      for (const LeakColumn& each : all_leak_columns()) {
-        names.push_back(each.name);
-      }
-      return failure(
-          fmt::format("unknown column '{}'{}", escaped(word, {}), suggestion(word, names)));
-    }
-    columns.push_back(*column);
-    if (comma == std::string_view::npos) {
-      return columns;
-    }
-    list.remove_prefix(comma + 1);
-  }
+Result<std::vector<LeakColumn>> parse_leak_columns(std::string_view list, size_t width) {
+  return parse_column_list(all_leak_columns(), list, default_leak_columns(width));
 }
 
 }  // namespace ipcscope

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "cli/render/column_list.h"
 #include "cli/render/wrap.h"
 
 namespace ipcscope {
@@ -44,6 +45,9 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
       width = std::max(width, std::string_view(each.fact).size());
     }
   }
+  UserNames users;
+  LeakContext context{report, users, terminal.escape()};
+  std::string cell;
   for (size_t i = 0; i < report.leaks.size(); i++) {
     const Leak& leak = report.leaks[i];
     if (form.planned && !report.planned[i]) {
@@ -52,6 +56,13 @@ void write_paragraphs(Output& out, const Terminal& terminal, const LeakReport& r
     out.write(styled(verdict_name(leak.verdict), verdict_style(leak.verdict), terminal.color));
     out.put(' ');
     out.write(leak_label(report, leak, terminal.escape()));
+    for (const LeakColumn& column : named_columns(all_leak_columns(), {"owner", "age"})) {
+      cell.clear();
+      column.write(context, leak, cell);
+      if (cell != "-") {
+        out.write(fmt::format(", {} {}", column.name, cell));
+      }
+    }
     out.put('\n');
     for (const LeakEvidence& each : leak.evidence) {
       std::string text = escaped(each.text, terminal.escape());
@@ -111,10 +122,8 @@ void write_leaks(Output& out, const Terminal& terminal, const LeakReport& report
   }
   std::vector<TableColumn> columns;
   for (const LeakColumn& column : form.columns) {
-    std::string heading(column.name);
-    std::transform(heading.begin(), heading.end(), heading.begin(),
-                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c; });
-    columns.push_back({std::move(heading), column.right, column.flexible, column.cut_inside});
+    columns.push_back(
+        {column_heading(column.name), column.right, column.flexible, column.cut_inside});
   }
   Table table(std::move(columns), form.raw ? Table::Form::raw : Table::Form::aligned,
               form.headings);

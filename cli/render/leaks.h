@@ -32,9 +32,10 @@ struct LeakColumn {
   bool cut_inside = false;
 };
 const std::vector<LeakColumn>& all_leak_columns();
-std::vector<LeakColumn> default_leak_columns();
+/// Those that say the most in so many columns of a terminal. 0: as many as one likes.
+std::vector<LeakColumn> default_leak_columns(size_t width = 0);
 /// The columns of "a,b,c"; with a '+' before it, behind the usual ones.
-Result<std::vector<LeakColumn>> parse_leak_columns(std::string_view list);
+Result<std::vector<LeakColumn>> parse_leak_columns(std::string_view list, size_t width = 0);
 
 struct LeakForm {
   std::vector<LeakColumn> columns;

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <csignal>
 #include <memory>
-#include <span>
 
 #include "collectors/base/parse.h"
 #include "collectors/leftovers/lock_file.h"
@@ -90,12 +89,8 @@ class Search {
   /// Whether a process is one of these names. One that only waits to be collected runs nothing.
   [[nodiscard]] bool is_one(const Process& process,
                             std::initializer_list<std::string_view> names) const {
-    const std::span<const Thread> threads = snapshot_.threads_of(process);
-    const bool has_ended =
-        !threads.empty() && std::all_of(threads.begin(), threads.end(), [](const Thread& thread) {
-          return thread.state == 'Z' || thread.state == 'X';
-        });
-    return !has_ended && std::find(names.begin(), names.end(), process.command()) != names.end();
+    return !snapshot_.has_ended(process) &&
+           std::find(names.begin(), names.end(), process.command()) != names.end();
   }
   /// Whether pid is a process of one of these names; nothing when it cannot be looked at.
   [[nodiscard]] std::optional<bool> runs(int32_t pid,
@@ -107,9 +102,8 @@ class Search {
   }
   /// Of a program of which no process was found: it may be one of those that were not seen.
   [[nodiscard]] std::optional<bool> not_found() const {
-    return leftovers_.unseen_processes == 0 && !leftovers_.processes_outside
-               ? std::optional<bool>(false)
-               : std::nullopt;
+    return leftovers_.unseen.empty() && !leftovers_.processes_outside ? std::optional<bool>(false)
+                                                                      : std::nullopt;
   }
   /// Processes of one of these names whose parent has none of them.
   template <typename Each>

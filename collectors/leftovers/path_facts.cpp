@@ -126,9 +126,8 @@ std::optional<bool> is_path_used(const FoundPath& found, const UsedFiles& files,
       if (files.has_fifo(fact)) {
         return true;
       }
-      return leftovers.unseen_processes == 0 && !leftovers.processes_outside
-                 ? std::optional<bool>(false)
-                 : std::nullopt;
+      return leftovers.unseen.empty() && !leftovers.processes_outside ? std::optional<bool>(false)
+                                                                      : std::nullopt;
     case PathFact::Type::lock_file:
       break;
   }

@@ -14,7 +14,7 @@
 namespace ipcscope {
 
 /// Socket paths, FIFOs and lock files of every mount namespace of the snapshot, and whether they
-/// are used. unseen: processes that the snapshot lacks. leftovers.unseen_processes and
+/// are used. unseen: processes that the snapshot lacks. leftovers.unseen and
 /// processes_outside must be known. Touches of leftovers only paths, so it may run beside what
 /// fills the rest. Coverage: "paths", "bound-sockets".
 void find_paths(const Snapshot& snapshot, const ProcRoot& proc, const std::vector<int>& unseen,

@@ -17,27 +17,22 @@ std::string describe(int pid, std::string_view command) {
   return fmt::format("process {} ({})", pid, command);
 }
 
-/// A process that has ended holds nothing, whatever could be seen of it.
-bool has_ended(const Snapshot& snapshot, const Process& process) {
-  for (const Thread& thread : snapshot.threads_of(process)) {
-    if (thread.state != 'Z' && thread.state != 'X') {
-      return false;
-    }
-  }
-  return process.thread_count > 0;
+/// Whom a process acts as, and whom it may act as again without asking anybody; none: unknown.
+std::vector<uint32_t> uids_of(const ProcRoot& proc, int pid) {
+  const Result<std::string> text = proc.read(fmt::format("{}/status", pid));
+  const TaskStatus status = text ? parse_status(*text) : TaskStatus();
+  return status.uid ? std::vector<uint32_t>(status.uids.begin(), status.uids.end())
+                    : std::vector<uint32_t>();
 }
 
 }  // namespace
 
 std::vector<int> find_unseen(const Snapshot& snapshot, const ProcRoot& proc, Leftovers& leftovers) {
-  const auto add = [&](std::string who) {
-    if (leftovers.unseen_processes++ == 0) {
-      leftovers.unseen_example = std::move(who);
-    }
-  };
   for (const Process& process : snapshot.processes) {
-    if (process.mm != 0 && !process.fd_count && !has_ended(snapshot, process)) {
-      add(describe(process.pid, process.command()));
+    // One that has ended holds nothing, whatever could be seen of it.
+    if (process.mm != 0 && !process.fd_count && !snapshot.has_ended(process)) {
+      leftovers.unseen.push_back(
+          {describe(process.pid, process.command()), process.pid, {process.uid}, process.start_ns});
     }
   }
   const auto pid_ns = proc.namespace_id(::getpid(), "pid");
@@ -46,7 +41,7 @@ std::vector<int> find_unseen(const Snapshot& snapshot, const ProcRoot& proc, Lef
   std::vector<int> unseen;
   const Result<std::vector<int>> pids = proc.numbers(".");
   if (!pids) {
-    add("every process: " + pids.error().text());
+    leftovers.unseen.push_back({.name = "every process: " + pids.error().text()});
     return unseen;
   }
   const auto ticks = static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
@@ -61,17 +56,23 @@ std::vector<int> find_unseen(const Snapshot& snapshot, const ProcRoot& proc, Lef
       continue;  // it has ended
     }
     const auto stat = text ? parse_stat(*text) : std::nullopt;
-    if (stat &&
-        (stat->kernel_thread() || stat->state == 'Z' || stat->state == 'X' ||
-         stat->start_ticks * (1'000'000'000U / ticks) >= static_cast<uint64_t>(snapshot.boot_ns))) {
-      continue;
+    UnseenProcess hidden;
+    if (stat) {
+      hidden.start_ns = stat->start_ticks * (1'000'000'000U / ticks);
+      if (stat->kernel_thread() || stat->state == 'Z' || stat->state == 'X' ||
+          *hidden.start_ns >= static_cast<uint64_t>(snapshot.boot_ns)) {
+        continue;
+      }
     }
     unseen.push_back(pid);
-    add(describe(pid, stat ? stat->comm : std::string_view("unreadable")));
+    hidden.pid = pid;
+    hidden.name = describe(pid, stat ? stat->comm : std::string_view("unreadable"));
+    hidden.uids = uids_of(proc, pid);
+    leftovers.unseen.push_back(std::move(hidden));
   }
   // Every PID namespace has a process 1 as long as anybody lives in it.
   if (!has_first) {
-    add("processes that /proc does not list (hidepid)");
+    leftovers.unseen.push_back({.name = "processes that /proc does not list (hidepid)"});
   }
   return unseen;
 }

@@ -8,7 +8,7 @@
 
 namespace ipcscope {
 
-/// Counts what the snapshot cannot have seen: unseen_processes, unseen_example, processes_outside.
+/// Counts what the snapshot cannot have seen: unseen, processes_outside.
 /// The processes that /proc has and the snapshot has not, in the order of /proc; those that began
 /// after it are left out.
 std::vector<int> find_unseen(const Snapshot& snapshot, const ProcRoot& proc, Leftovers& leftovers);

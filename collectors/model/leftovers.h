@@ -58,15 +58,21 @@ struct PidFact {
   std::optional<uint64_t> start_ns;  ///< on the boot time clock
 };
 
+/// A process whose descriptors, mappings or threads could not be seen.
+struct UnseenProcess {
+  std::string name;                 ///< "process 1 (systemd)"
+  int32_t pid = 0;                  ///< 0: it stands for all that cannot be listed
+  std::vector<uint32_t> uids = {};  ///< whom it acts as, or may again; empty: unknown
+  std::optional<uint64_t> start_ns = std::nullopt;  ///< on the boot time clock
+};
+
 /// What `leaks` asks of the host beyond the snapshot.
 struct Leftovers {
   std::unordered_map<ChannelIndex, ObjectFacts> objects;
   std::vector<PathFact> paths;
   std::vector<Instance> instances;
   std::unordered_map<int32_t, PidFact> pids;
-  /// Processes whose descriptors, mappings or threads could not be seen, an example first in text.
-  uint64_t unseen_processes = 0;
-  std::string unseen_example;  ///< "process 1 (systemd)"; empty: none
+  std::vector<UnseenProcess> unseen;
   /// ipcscope runs in a PID namespace that has a parent: there are processes that it cannot see.
   bool processes_outside = false;
 };

@@ -67,6 +67,13 @@ std::span<const Thread> Snapshot::threads_of(const Process& process) const {
   return part(threads, process.first_thread, process.thread_count);
 }
 
+bool Snapshot::has_ended(const Process& process) const {
+  const auto own = threads_of(process);
+  return !own.empty() && std::all_of(own.begin(), own.end(), [](const Thread& thread) {
+    return thread.state == 'Z' || thread.state == 'X';
+  });
+}
+
 const Attribute* Snapshot::attribute(const Channel& channel, std::string_view key) const {
   for (const Attribute& attribute : attributes_of(channel)) {
     if (key == attribute.key) {

@@ -213,6 +213,8 @@ struct Snapshot {
   [[nodiscard]] std::span<const uint32_t> waits_at(const Channel& channel) const;
   [[nodiscard]] std::span<const Wait> waits_of(const Thread& thread) const;
   [[nodiscard]] std::span<const Thread> threads_of(const Process& process) const;
+  /// It runs nothing more, and only waits to be collected.
+  [[nodiscard]] bool has_ended(const Process& process) const;
   /// Nothing when the channel has no such attribute.
   [[nodiscard]] const Attribute* attribute(const Channel& channel, std::string_view key) const;
   /// Nothing when no such process was seen.

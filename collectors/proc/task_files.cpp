@@ -87,8 +87,13 @@ TaskStatus parse_status(std::string_view text) {
   while (!text.empty()) {
     const std::string_view line = next_line(text);
     if (auto uid = value_of(line, "Uid")) {
-      next_word(*uid);
-      status.uid = next_number<uint32_t>(*uid);
+      bool complete = true;
+      for (uint32_t& each : status.uids) {
+        const auto number = next_number<uint32_t>(*uid);
+        complete = complete && number;
+        each = number.value_or(0);
+      }
+      status.uid = complete ? std::optional(status.uids[1]) : std::nullopt;
     } else if (auto tracer = value_of(line, "TracerPid")) {
       status.tracer = next_number<int32_t>(*tracer).value_or(0);
     } else if (auto pids = value_of(line, "NSpid")) {

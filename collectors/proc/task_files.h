@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -29,7 +30,8 @@ std::optional<TaskStat> parse_stat(std::string_view text);
 
 /// Parts of /proc/PID/status.
 struct TaskStatus {
-  std::optional<uint32_t> uid;  ///< effective, in the reader's user namespace
+  std::optional<uint32_t> uid;     ///< effective, in the reader's user namespace
+  std::array<uint32_t, 4> uids{};  ///< real, effective, saved, of the file system; valid with uid
   int32_t tracer = 0;
   int32_t ns_pid = 0;   ///< in its innermost PID namespace; 0 when the kernel does not tell
   bool nested = false;  ///< that namespace is not the reader's

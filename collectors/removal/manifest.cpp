@@ -70,6 +70,17 @@ class Line {
     }
     writer_.EndArray();
   }
+  void field(const char* key, const std::string& bytes) { text(key, bytes); }
+  void field(const char* key, bool set) { flag(key, set); }
+  void field(const char* key, const std::vector<int>& numbers) { pids(key, numbers); }
+  template <typename T>
+  void field(const char* key, const T& number) {
+    if constexpr (std::is_signed_v<T>) {
+      time(key, number);
+    } else {
+      value(key, number);
+    }
+  }
   std::string finish() {
     writer_.EndObject();
     return std::string(buffer_.GetString(), buffer_.GetSize()) + '\n';
@@ -152,6 +163,13 @@ class Reader {
     }
     return numbers;
   }
+  void field(const char* key, std::string& out) { out = text(key); }
+  void field(const char* key, bool& out) { out = flag(key); }
+  void field(const char* key, std::vector<int>& out) { out = pids(key); }
+  template <typename T>
+  void field(const char* key, T& out) {
+    value(key, out);
+  }
   [[nodiscard]] bool good() const { return good_; }
   void fail() { good_ = false; }
 
@@ -169,44 +187,50 @@ std::optional<Target::Type> type_of(const std::string& name) {
   return std::nullopt;
 }
 
+/// What a saved object's line has beside its number and type, in the order of the line.
+template <typename AnySaved, typename Visit>
+void each_field(AnySaved& saved, const Visit& visit) {
+  auto& object = saved.object;
+  visit("id", object.id);
+  visit("namespace", object.name_space);
+  visit("own", saved.own);
+  visit("pids", object.pids);
+  visit("path", object.path);
+  visit("sysv_id", object.sysv_id);
+  visit("key", object.key);
+  visit("uid", object.uid);
+  visit("gid", object.gid);
+  visit("cuid", object.cuid);
+  visit("cgid", object.cgid);
+  visit("mode", object.mode);
+  visit("creator", object.creator);
+  visit("last", object.last);
+  visit("time", object.times[0]);
+  visit("time2", object.times[1]);
+  visit("changed", object.times[2]);
+  visit("bytes", object.bytes);
+  visit("messages", object.messages);
+  visit("inode", object.inode);
+  visit("device", object.device);
+  visit("limit", saved.limit);
+  visit("message_bytes", saved.message_bytes);
+  visit("page_bytes", saved.page_bytes);
+  visit("locked", saved.locked);
+  visit("file", saved.file);
+  visit("file_bytes", saved.file_bytes);
+  visit("crc32", saved.checksum);
+}
+
 std::optional<Saved> read_saved(const Json& line) {
   Reader from(line);
   Saved saved;
-  Target& object = saved.object;
   if (const auto type = type_of(from.text("type"))) {
-    object.type = *type;
+    saved.object.type = *type;
   } else {
     from.fail();
   }
   from.value("n", saved.number);
-  object.id = from.text("id");
-  from.value("namespace", object.name_space);
-  saved.own = from.flag("own");
-  object.pids = from.pids("pids");
-  object.path = from.text("path");
-  from.value("sysv_id", object.sysv_id);
-  from.value("key", object.key);
-  from.value("uid", object.uid);
-  from.value("gid", object.gid);
-  from.value("cuid", object.cuid);
-  from.value("cgid", object.cgid);
-  from.value("mode", object.mode);
-  from.value("creator", object.creator);
-  from.value("last", object.last);
-  from.value("time", object.times[0]);
-  from.value("time2", object.times[1]);
-  from.value("changed", object.times[2]);
-  from.value("bytes", object.bytes);
-  from.value("messages", object.messages);
-  from.value("inode", object.inode);
-  from.value("device", object.device);
-  from.value("limit", saved.limit);
-  from.value("message_bytes", saved.message_bytes);
-  from.value("page_bytes", saved.page_bytes);
-  saved.locked = from.flag("locked");
-  saved.file = from.text("file");
-  from.value("file_bytes", saved.file_bytes);
-  from.value("crc32", saved.checksum);
+  each_field(saved, [&](const char* key, auto& field) { from.field(key, field); });
   // Only a file beside the manifest is ever opened.
   if (!from.good() || saved.file.find('/') != std::string::npos || saved.file == ".." ||
       saved.file == "." || saved.file == manifest_name) {
@@ -291,37 +315,9 @@ std::string head_line(const ManifestHead& head) {
 }
 
 std::string saved_line(const Saved& saved) {
-  const Target& object = saved.object;
   Line line(saved.state == Saved::State::draining ? "draining" : "saved", saved.number);
-  line.text("type", type_name(object.type));
-  line.text("id", object.id);
-  line.value("namespace", object.name_space);
-  line.flag("own", saved.own);
-  line.pids("pids", object.pids);
-  line.text("path", object.path);
-  line.time("sysv_id", object.sysv_id);
-  line.value("key", object.key);
-  line.value("uid", object.uid);
-  line.value("gid", object.gid);
-  line.value("cuid", object.cuid);
-  line.value("cgid", object.cgid);
-  line.value("mode", object.mode);
-  line.time("creator", object.creator);
-  line.time("last", object.last);
-  line.time("time", object.times[0]);
-  line.time("time2", object.times[1]);
-  line.time("changed", object.times[2]);
-  line.value("bytes", object.bytes);
-  line.value("messages", object.messages);
-  line.value("inode", object.inode);
-  line.value("device", object.device);
-  line.value("limit", saved.limit);
-  line.value("message_bytes", saved.message_bytes);
-  line.value("page_bytes", saved.page_bytes);
-  line.flag("locked", saved.locked);
-  line.text("file", saved.file);
-  line.value("file_bytes", saved.file_bytes);
-  line.value("crc32", saved.checksum);
+  line.text("type", type_name(saved.object.type));
+  each_field(saved, [&](const char* key, const auto& field) { line.field(key, field); });
   return line.finish();
 }
 

@@ -229,7 +229,7 @@ void remove_in_child(const std::vector<Target>& targets, const std::vector<size_
 
 Result<void> remove_objects(const std::vector<Target>& given, const RemovalOptions& options,
                             const ProcRoot& proc,
-                            const std::function<void(const Target&, const Outcome&)>& tell) {
+                            const std::function<void(size_t, const Outcome&)>& tell) {
   std::optional<Backup> backup;
   if (!options.backup.empty()) {
     Result<Backup> made = Backup::make(options.backup);
@@ -249,7 +249,7 @@ Result<void> remove_objects(const std::vector<Target>& given, const RemovalOptio
     if (outcome.state == Outcome::State::removed) {
       log_removal(targets[index], outcome);
     }
-    tell(given[index], outcome);
+    tell(index, outcome);
   };
   Cleaner cleaner(proc, backup ? &*backup : nullptr, tell_caller);
   std::map<uint32_t, std::vector<size_t>> elsewhere;  // by IPC namespace

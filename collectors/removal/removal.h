@@ -49,7 +49,8 @@ struct RemovalOptions {
   std::string backup;  ///< directory below which a new one is made; empty: no backup
 };
 
-/// Removes targets one by one; tell is called once for each, in no particular order. Each object is
+/// Removes targets one by one; tell is called once for each, with its place in targets, in no
+/// particular order: the id of one may be another's in another namespace. Each object is
 /// read again at the last moment and skipped with the reason when it is not what was judged or is
 /// in use. With a backup, metadata and content are on the disk before the object goes; an
 /// interruption at any instant leaves it in place or in the backup. Fails as a whole only before
@@ -57,7 +58,7 @@ struct RemovalOptions {
 /// (LOG_AUTHPRIV).
 Result<void> remove_objects(const std::vector<Target>& targets, const RemovalOptions& options,
                             const ProcRoot& proc,
-                            const std::function<void(const Target&, const Outcome&)>& tell);
+                            const std::function<void(size_t, const Outcome&)>& tell);
 
 /// One object of a backup, and what became of it.
 struct Restored {

@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "tests/live/leaks_verdicts.h"
 #include "tests/live/main.h"
@@ -97,6 +98,39 @@ TEST_CASE("leaks verdicts on fixtures") {
   CHECK(verdicts == std::set<std::string>{"leaked", "suspect", "info", "live"});
   for (const auto& [source, table] : confusion) {
     fmt::print("verdicts of the source {}:\n{}", source, table.table());
+  }
+}
+
+TEST_CASE("leaks removes no set or queue whose creator lives") {
+  for (const std::string fixture : {"lookalike-sem-parent", "lookalike-msg-server"}) {
+    INFO(fixture);
+    Program living({"unshare", "--ipc", "--", IPCSCOPE_FIXTURE_PROGRAM, fixture});
+    const std::string line = living.read_line(Seconds(30));
+    if (line.empty()) {
+      living.read_all(Seconds(1));
+      tell_impossible(fmt::format("{}: {}", fixture, living.errors()));
+      CHECK_FALSE(in_ci());
+      continue;
+    }
+    const Document truth = parse(line);
+    const std::string id(text_of(member(member(truth, "leaks")[0], "id")));
+    // What was made only now would be spared for that alone.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2200));
+    const std::vector<std::string> enter = {"nsenter", "--target", std::to_string(living.pid()),
+                                            "--ipc", "--"};
+    std::vector<std::string> clean = enter;
+    for (const char* word :
+         {IPCSCOPE_PROGRAM, "leaks", "sem", "msg", "--clean", "--yes", "--no-backup"}) {
+      clean.emplace_back(word);
+    }
+    const Outcome outcome = run(clean);
+    INFO(outcome.output << outcome.errors);
+    CHECK(outcome.status == 0);
+    CHECK(outcome.output.find("1 suspect is not touched") != std::string::npos);
+    const Document output = run_leaks({"sem", "msg"}, enter);
+    CHECK(text_of(member(find_leak(output, id), "verdict")) == "suspect");
+    living.close_input();
+    CHECK(living.wait(Seconds(10)) == 0);
   }
 }
 

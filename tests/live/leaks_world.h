@@ -48,6 +48,9 @@ struct Worker {
 };
 inline constexpr uint32_t worker_count = 32;
 
+/// A user that no process is.
+inline constexpr uid_t departed_user = 61235;
+
 /// Memory that all processes of the world share.
 struct World {
   std::atomic<bool> ends;

@@ -60,10 +60,9 @@ sockaddr_un address_of(const std::string& path) {
 /// What this process has of one object.
 struct Claim {
   uint32_t slot = 0;
-  bool creator =
-      false;           ///< this process made it: counts for segments only, the kernel keeps no more
-  bool token = false;  ///< this process is the slot's holder
-  bool last = false;   ///< its number is the kernel's last one for the object
+  bool creator = false;  ///< this process made it, and the kernel can tell or must suspect that
+  bool token = false;    ///< this process is the slot's holder
+  bool last = false;     ///< its number is the kernel's last one for the object
   bool undo = false;
   bool adopted = false;
   void* address = nullptr;
@@ -145,7 +144,6 @@ class Life {
     world_.objects[static_cast<size_t>(kind)]++;
     claim.slot = index;
     claim.token = true;
-    claim.creator = true;
     claim.since = claim.seen = Clock::now();
     claims_.push_back(claim);
     return true;
@@ -160,17 +158,31 @@ class Life {
                       segment_bytes, permissions);
         break;
       case Kind::sem:
-        id = ::semget(IPC_PRIVATE, 2, permissions);
-        break;
       case Kind::msg:
-        id = ::msgget(IPC_PRIVATE, permissions);
-        break;
+        make_set_or_queue(kind);
+        return;
       default:
         make_named(kind, static_cast<uint32_t>(random_()));
         return;
     }
+    claim.creator = true;
     if (id >= 0) {
       add(kind, 0, id, 0, claim);
+    }
+  }
+
+  /// The kernel keeps the user of the creator, and no more. Where that is a worker's, the creator
+  /// keeps it alive, whoever used it since. Where it is nobody's, only use does.
+  void make_set_or_queue(Kind kind) {
+    Claim claim;
+    claim.creator = below(4) == 0;
+    if (!claim.creator && ::seteuid(departed_user) != 0) {
+      return;
+    }
+    const int id = kind == Kind::sem ? ::semget(IPC_PRIVATE, 2, permissions)
+                                     : ::msgget(IPC_PRIVATE, permissions);
+    if (::seteuid(0) == 0 && id >= 0 && add(kind, 0, id, 0, claim)) {
+      use(claims_.back());
     }
   }
 
@@ -611,10 +623,9 @@ class Life {
       case Kind::shm:
         return open || claim.creator || claim.last;
       case Kind::sem:
-        // Nobody but its creator knows of one that was never used, so creator stands for that.
-        return claim.last || claim.undo || (claim.creator && claim.token);
+        return claim.creator || claim.last || claim.undo;
       case Kind::msg:
-        return claim.last || (claim.creator && claim.token);
+        return claim.creator || claim.last;
       default:
         return open;
     }

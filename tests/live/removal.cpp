@@ -520,8 +520,9 @@ std::map<std::string, Outcome> remove_all(Report& report, const std::vector<Targ
                                           const std::string& backup = backups) {
   std::map<std::string, Outcome> outcomes;
   const auto done =
-      remove_objects(targets, {backup}, proc(), [&](const Target& target, const Outcome& outcome) {
-        report.check(outcomes.emplace(target.id, outcome).second, target.id + " is told twice");
+      remove_objects(targets, {backup}, proc(), [&](size_t index, const Outcome& outcome) {
+        const std::string& id = targets[index].id;
+        report.check(outcomes.emplace(id, outcome).second, id + " is told twice");
       });
   report.check(done.has_value(), "remove_objects");
   report.same(outcomes.size(), targets.size(), "objects told");
@@ -836,12 +837,13 @@ TEST_CASE("without room for the backup everything stays") {
           "mount");
       std::map<std::string, Outcome> outcomes;
       size_t failures = 0;
-      const auto done = remove_objects(
-          all_targets(), {backups}, proc(), [&](const Target& target, const Outcome& each) {
+      const std::vector<Target> targets = all_targets();
+      const auto done =
+          remove_objects(targets, {backups}, proc(), [&](size_t index, const Outcome& each) {
             failures += each.state == Outcome::State::failed ? 1 : 0;
             report.check(each.state == Outcome::State::removed ||
                              each.reason.find("no room") != std::string::npos,
-                         target.id + ": " + each.reason);
+                         targets[index].id + ": " + each.reason);
           });
       report.check(failures > 0 || !done, fmt::format("{} pages were enough", pages));
       if (done) {
@@ -867,7 +869,7 @@ void survive_kills(Report& report, const std::string& backup, int rounds) {
   std::mt19937 random(seed);
   const auto before = describe_all();
   const auto clean = [&] {
-    (void)remove_objects(all_targets(), {backup}, proc(), [](const Target&, const Outcome&) {});
+    (void)remove_objects(all_targets(), {backup}, proc(), [](size_t, const Outcome&) {});
   };
   const auto restore = [&] { (void)restore_objects(backup, proc(), [](const Restored&) {}); };
   /// How long it took, and whether it was cut off. No limit: it comes to its end.

@@ -82,7 +82,7 @@ TEST_CASE("PostgreSQL's sets have the keys behind its segment's", "[leaks]") {
   CHECK(judge_with(owner, Sem{}).verdict == Verdict::live);
   CHECK(judge_with(owner, Shm{}).verdict == Verdict::leaked);
   owner.key = 0x1235;
-  CHECK(judge_with(owner, Sem{}).verdict == Verdict::leaked);
+  CHECK(judge_with(owner, Sem{.cuid = 41}).verdict == Verdict::leaked);
 }
 
 TEST_CASE("Apache's sets are those that its user made since it started", "[leaks]") {
@@ -93,7 +93,7 @@ TEST_CASE("Apache's sets are those that its user made since it started", "[leaks
   CHECK(verdict(Sem{.key = 0, .cuid = 40}) == Verdict::suspect);
   CHECK(verdict(Sem{.key = 0, .uid = 40}) == Verdict::suspect);
   CHECK(verdict(Sem{.key = 0, .cuid = 41}) == Verdict::leaked);
-  CHECK(verdict(Sem{.key = 5, .cuid = 40}) == Verdict::leaked);
+  CHECK(verdict(Sem{.key = 5, .uid = 40, .cuid = 41}) == Verdict::leaked);
   CHECK(verdict(Sem{.key = 0, .cuid = 40}, made + 3) == Verdict::leaked);
   CHECK(judge_with(instance("Apache httpd", false), Sem{.key = 0, .cuid = 40}).verdict ==
         Verdict::leaked);

@@ -45,8 +45,10 @@ TEST_CASE("what the kernel says outweighs who could be seen", "[leaks]") {
   for (const Kind kind : posix_kinds) {
     const auto verdict = [kind](std::optional<bool> unused, uint64_t unseen, bool outside) {
       LeftBehind scene;
-      scene.leftovers.unseen_processes = unseen;
-      scene.leftovers.unseen_example = "process 1 (systemd)";
+      scene.leftovers.unseen.resize(unseen);
+      if (unseen > 0) {
+        scene.leftovers.unseen.front().name = "process 1 (systemd)";
+      }
       scene.leftovers.processes_outside = outside;
       scene.add(Posix{.kind = kind, .unused = unused});
       return judge_one(scene);

@@ -277,7 +277,7 @@ TEST_CASE("whether a path is used", "[leftovers]") {
   CHECK(used(Type::lock_file, 7, &locks) == true);
   CHECK(used(Type::lock_file, 8, &locks) == std::nullopt);
   found.odd_numbers = false;
-  leftovers.unseen_processes = 1;
+  leftovers.unseen.resize(1);
   CHECK(used(Type::fifo, 6, nullptr) == std::nullopt);
   CHECK(used(Type::socket, 9, nullptr) == false);
   leftovers.processes_outside = true;
@@ -359,7 +359,7 @@ TEST_CASE("instances", "[leftovers]") {
 
   // Who cannot see every process does not know that an instance is gone.
   Leftovers partial;
-  partial.unseen_processes = 1;
+  partial.unseen.resize(1);
   find_instances(snapshot, *root, host.path(), partial);
   CHECK(instance(partial, "IDLE")->alive == std::nullopt);
 }
@@ -417,17 +417,23 @@ TEST_CASE("processes that were not seen", "[leftovers]") {
   add_process(snapshot, 1, "init");
   tree.file("1/stat", "");
   add_process(snapshot, 50, "hidden").fd_count.reset();
+  snapshot.processes.back().uid = 33;
   add_process(snapshot, 51, "kernel").mm = 0;
   snapshot.processes.back().fd_count.reset();
-  stat(60, 'S', "0", "500");      // 5 s after boot: was there
+  stat(60, 'S', "0", "500");  // 5 s after boot: was there
+  tree.file("60/status", "Name:\tsome one\nUid:\t5\t6\t7\t8\n");
   stat(61, 'S', "0", "20000");    // 200 s: came later
   stat(62, 'S', "2097152", "1");  // a kernel thread
   stat(63, 'Z', "0", "500");
   const Result<ProcRoot> proc = ProcRoot::open(tree.path().c_str());
   Leftovers leftovers;
   CHECK(find_unseen(snapshot, *proc, leftovers) == std::vector<int>{60});
-  CHECK(leftovers.unseen_processes == 2);
-  CHECK(leftovers.unseen_example == "process 50 (hidden)");
+  REQUIRE(leftovers.unseen.size() == 2);
+  CHECK(leftovers.unseen[0].name == "process 50 (hidden)");
+  CHECK(leftovers.unseen[0].uids == std::vector<uint32_t>{33});
+  CHECK(leftovers.unseen[1].pid == 60);
+  CHECK(leftovers.unseen[1].uids == std::vector<uint32_t>{5, 6, 7, 8});
+  CHECK(leftovers.unseen[1].start_ns == 5'000'000'000U);
   CHECK(leftovers.processes_outside);  // the fake tree does not tell
   tree.link(std::to_string(::getpid()) + "/ns/pid", "pid:[4026531836]");
   Leftovers again;
@@ -437,5 +443,6 @@ TEST_CASE("processes that were not seen", "[leftovers]") {
   std::filesystem::remove_all(tree.path() + "/1", ignored);
   Leftovers without_first;
   (void)find_unseen(snapshot, *proc, without_first);
-  CHECK(without_first.unseen_processes == 3);
+  REQUIRE(without_first.unseen.size() == 3);
+  CHECK(without_first.unseen[2].uids.empty());
 }

@@ -45,12 +45,14 @@ TEST_CASE("status: user, tracer and innermost namespace", "[proc]") {
   const TaskStatus status = parse_status(
       "Name:\tUid:\nTracerPid:\t77\nUid:\t1\t1000\t2\t3\nNSpid:\t6348\t12\t7\nVmPeak:\t1 kB\n");
   CHECK(status.uid == 1000U);
+  CHECK(status.uids == std::array<uint32_t, 4>{1, 1000, 2, 3});
   CHECK(status.tracer == 77);
   CHECK(status.ns_pid == 7);
   CHECK(status.nested);
   const TaskStatus flat = parse_status("Uid:\t0\t0\t0\t0\nNSpid:\t6348\n");
   CHECK_FALSE(flat.nested);
   CHECK_FALSE(parse_status("").uid);
+  CHECK_FALSE(parse_status("Uid:\t0\t0\t0\n").uid);
 }
 
 TEST_CASE("syscall: in a call, outside of one, running, cut off", "[proc]") {

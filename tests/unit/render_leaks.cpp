@@ -71,9 +71,36 @@ TEST_CASE("cells of a leak", "[leaks]") {
   leak.add("last_user", "never attached", Verdict::leaked);
   CHECK(hand.cells("verdict,id,kind,age,size,creator,lost,ns") ==
         "leaked  shm:5  shm  1m30s  64K  100, ended  3 messages  7\n");
+  CHECK(hand.cells("why") == "creator 100 ended; never attached\n");
+  leak.kind = "msg";
+  leak.lost = "3 messages, 300 bytes";
+  leak.creator.reset();
   CHECK(hand.cells("why") == "loses 3 messages; never attached\n");
   CHECK(hand.cells("age,size,why,key", true) ==
         "90 65536 loses\\x203\\x20messages;\\x20never\\x20attached -\n");
+}
+
+TEST_CASE("processes that ended are told together", "[leaks]") {
+  const auto told = [](const char* creator, const char* user) {
+    Hand hand;
+    Leak& leak = hand.leak("shm:5", "shm", Verdict::leaked);
+    leak.creator = 5;
+    leak.add("creator", "in full", Verdict::leaked, creator);
+    leak.add("last_user", "in full", Verdict::leaked, user);
+    return hand.cells("why");
+  };
+  CHECK(told("creator 5 ended", "last user 6 ended") == "creator 5, last user 6 ended\n");
+  CHECK(told("creator 5 ended", "last user 5 ended") == "creator and last user 5 ended\n");
+  CHECK(told("creator 5 ended", "last user 15 ended") == "creator 5, last user 15 ended\n");
+  CHECK(told("creator 5 ended", "") == "creator 5 ended; in full\n");
+}
+
+TEST_CASE("a narrow terminal gets fewer columns of leaks", "[leaks]") {
+  const auto count = [](size_t width) { return default_leak_columns(width).size(); };
+  CHECK(count(60) == 4);
+  CHECK(count(79) == 4);
+  CHECK(count(80) == 6);
+  CHECK(count(0) == 6);
 }
 
 TEST_CASE("what is unknown of a leak", "[leaks]") {
@@ -116,11 +143,13 @@ TEST_CASE("the table of leaks fits 100 columns", "[leaks]") {
 
 TEST_CASE("evidence in paragraphs", "[leaks]") {
   Hand hand;
-  hand.leak("shm:5\n", "shm", Verdict::suspect).bytes = 1;
+  Leak& leak = hand.leak("shm:5\n", "shm", Verdict::suspect);
+  leak.bytes = 1;
+  leak.age_s = 90;
   LeakForm form;
   form.evidence = true;
   CHECK(hand.text(form) ==
-        "suspect shm:5\\n (1 byte)\n"
+        "suspect shm:5\\n (1 byte), age 1m30s\n"
         "    attached  nobody has it attached\n"
         "  * creator   something speaks against it\n");
 }
