@@ -171,18 +171,28 @@ void LockNames::judge(LockIdentity& lock, const FutexCall& call, const FutexView
   lock.purpose = purpose_of(guess.primitive, call);
 }
 
-/// An rwlock has three words at which threads wait (glibc 2.36): __readers, and __wrphase_futex and
-/// __writers_futex 8 and 12 bytes behind it.
-bool LockNames::is_beside_rwlock(lock_key key) const {
+/// What a futex is that was not recognised, by its neighbours. Threads wait at three words of an
+/// rwlock (glibc 2.36: __readers, and __wrphase_futex and __writers_futex 8 and 12 bytes behind
+/// it), and at two of a condition variable (__g_signals).
+Primitive LockNames::primitive_beside(lock_key key) const {
+  struct Neighbour {
+    int64_t offset;
+    Primitive primitive;
+  };
+  constexpr Neighbour neighbours[] = {
+      {-12, Primitive::rwlock}, {-8, Primitive::rwlock}, {-4, Primitive::rwlock},
+      {4, Primitive::rwlock},   {8, Primitive::rwlock},  {12, Primitive::rwlock},
+      {-4, Primitive::condvar}, {4, Primitive::condvar},
+  };
   const uint64_t word = key.object;
-  for (const int64_t offset : {-12, -8, -4, 4, 8, 12}) {
-    key.object = word + static_cast<uint64_t>(offset);
+  for (const Neighbour& each : neighbours) {
+    key.object = word + static_cast<uint64_t>(each.offset);
     const auto found = locks_.find(key);
-    if (found != locks_.end() && found->second.futex == Primitive::rwlock) {
-      return true;
+    if (found != locks_.end() && found->second.futex == each.primitive) {
+      return each.primitive;
     }
   }
-  return false;
+  return Primitive::unknown;
 }
 
 void LockNames::judge_again() {
@@ -190,10 +200,10 @@ void LockNames::judge_again() {
   size_t kept = 0;
   for (Unjudged& each : unjudged_) {
     LockIdentity& lock = locks_[each.key];
-    if (is_beside_rwlock(each.key)) {
-      lock.futex = Primitive::rwlock;
+    lock.futex = primitive_beside(each.key);
+    if (lock.futex != Primitive::unknown) {
       lock.primitive = primitive_name(lock.futex);
-      lock.purpose = WaitPurpose::lock;
+      lock.purpose = purpose_of(lock.futex, each.call);
       continue;
     }
     if (each.tries < tries) {

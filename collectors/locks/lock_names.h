@@ -93,7 +93,7 @@ class LockNames {
   const Mapping* mapping_at(int32_t pid, uint64_t address);
   void learn_futex(LockIdentity& lock, const lock_key& key, const FutexCall& call,
                    const FutexView& view, int32_t pid);
-  [[nodiscard]] bool is_beside_rwlock(lock_key key) const;
+  [[nodiscard]] Primitive primitive_beside(lock_key key) const;
   void judge(LockIdentity& lock, const FutexCall& call, const FutexView& view);
   void learn_file(LockIdentity& lock, const lock_key& key, const lock_value& value);
   [[nodiscard]] std::string link_of(const lock_value& value) const;

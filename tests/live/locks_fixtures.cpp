@@ -52,8 +52,8 @@ std::string players_of(const RunningFixture& fixture) {
   return fmt::format("{}", fmt::join(pids, ","));
 }
 
-/// Lets the fixture work while `locks` measures, and compares.
-void measure(RunningFixture& fixture) {
+/// Lets the fixture work while `locks` measures, and compares; what is wrong, a line each.
+std::string measure(RunningFixture& fixture) {
   using Clock = std::chrono::steady_clock;
   Measurement measurement(players_of(fixture));
   const Document did = fixture.work();
@@ -62,23 +62,33 @@ void measure(RunningFixture& fixture) {
   const std::chrono::duration<double, std::nano> later = Clock::now() - begin;
   fmt::print("{}", describe_locks(did, answer));
   const Problems problems = compare_locks(did, answer, later.count());
-  if (!problems.empty()) {
-    FAIL_CHECK(fmt::format("{}:\n{}\ntruth: {}\nanswer: {}\nfindings: {}", fixture.name(),
-                           fmt::join(problems, "\n"), print(did, 4000),
-                           print(member(answer, "locks"), 4000),
-                           print(member(answer, "findings"), 3000)));
+  if (problems.empty()) {
+    return "";
   }
+  return fmt::format("{}:\n{}\ntruth: {}\nanswer: {}\nfindings: {}", fixture.name(),
+                     fmt::join(problems, "\n"), print(did, 4000),
+                     print(member(answer, "locks"), 4000), print(member(answer, "findings"), 3000));
 }
 
-/// False where it is not possible here.
+/// False where it is not possible here. A contest is fought up to three times: on a busy machine
+/// threads are kept from the CPU in ways that neither side can tell from the contest.
 bool measure(const std::string& name, const std::vector<std::string>& settings = {}) {
-  RunningFixture fixture(name, settings);
-  if (!fixture.is_possible()) {
-    fmt::print("NOT POSSIBLE HERE: {}: {}\n", name, fixture.reason());
-    return false;
+  constexpr int rounds = 3;
+  std::string problems;
+  for (int i = 0; i < rounds; i++) {
+    RunningFixture fixture(name, settings);
+    if (!fixture.is_possible()) {
+      fmt::print("NOT POSSIBLE HERE: {}: {}\n", name, fixture.reason());
+      return false;
+    }
+    problems = measure(fixture);
+    CHECK_THAT(fixture.stop(), Catch::Equals(""));
+    if (problems.empty()) {
+      return true;
+    }
+    fmt::print("not as it should be, round {}: {}\n", i + 1, problems.substr(0, 400));
   }
-  measure(fixture);
-  CHECK_THAT(fixture.stop(), Catch::Equals(""));
+  FAIL_CHECK(problems);
   return true;
 }
 
@@ -98,12 +108,8 @@ TEST_CASE("locks of contests") {
 }
 
 TEST_CASE("locks of ten thousand futexes") {
-  RunningFixture fixture("locks-many", {"locks=10000"});
-  if (!fixture.is_possible()) {
-    tell_impossible(fixture.reason());
+  if (!measure("locks-many", {"locks=10000"})) {
+    tell_impossible("ten thousand threads are not possible");
     CHECK_FALSE(in_ci());
-    return;
   }
-  measure(fixture);
-  CHECK_THAT(fixture.stop(), Catch::Equals(""));
 }
