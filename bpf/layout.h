@@ -72,6 +72,7 @@
   TYPE(fdtable)                                                                 \
   FIELD(fdtable, max_fds, max_fds, u32)                                         \
   FIELD(fdtable, fd, fd, u64)                                                   \
+  FIELD(fdtable, open, open_fds, u64)                                           \
   TYPE(pt_regs)                                                                 \
   KERNEL_REGISTERS(FIELD, PLACE)                                                \
   /* files */                                                                   \

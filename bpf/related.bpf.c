@@ -185,6 +185,10 @@ static long look_at_next_file(u32 round, void *context) {
     return 1;
   }
   const u32 place = fd % DESCRIPTOR_BATCH;
+  if (!place && is_batch_empty(fd)) {
+    paused_fd = fd + DESCRIPTOR_BATCH;
+    return 0;
+  }
   if (!place) {
     bpf_probe_read_kernel(table.files, sizeof table.files, (void *)(table.fds + 8 * (u64)fd));
   }

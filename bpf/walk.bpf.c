@@ -385,6 +385,10 @@ static long send_next_file(u32 round, void *context) {
     return 1;
   }
   const u32 place = fd % DESCRIPTOR_BATCH;
+  if (!place && is_batch_empty(fd)) {
+    paused_fd = fd + DESCRIPTOR_BATCH;
+    return 0;
+  }
   if (!place || !table.is_read) {
     /* Tables are a multiple of 64 long (alloc_fdtable, fs/file.c). */
     bpf_probe_read_kernel(table.files, sizeof table.files,
@@ -419,6 +423,7 @@ static bool find_table(struct task_struct *task, u32 tgid) {
   }
   const u64 fdt = GET(files, files_struct, fdt);
   table.fds = GET(fdt, fdtable, fd);
+  table.open = HAS(fdtable, open) ? (u64)GET(fdt, fdtable, open) : 0;
   table.max = GET(fdt, fdtable, max_fds);
   table.pid = tgid;
   current_files = files;

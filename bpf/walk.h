@@ -105,6 +105,11 @@ static __always_inline u64 read_word(u64 address) {
 #define next_entry(entry) read_word(entry)
 #define UPID_SIZE 16
 
+/** Whether none of the descriptors from fd on is in use: a table stays as long as it ever was. */
+static __always_inline bool is_batch_empty(u32 fd) {
+  return table.open && !read_word(table.open + fd / DESCRIPTOR_BATCH * sizeof(u64));
+}
+
 /** How many entries a kernel list has; UNKNOWN_U32 when there are more than can be counted. */
 #define list_length(list) count_entries(list, false)
 /** The same for a wait queue, without the entries of epoll, which stand for no thread. */
