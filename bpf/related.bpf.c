@@ -89,8 +89,9 @@ static __always_inline void tell_references(u64 file, int fd) {
 
 /** Descriptors in the queues of UNIX sockets are counted for the user who sent them. */
 static __always_inline void look_for_messages(u64 credentials) {
-  const u64 user = credentials && HAS(cred, user) ? GET(credentials, cred, user) : 0;
-  if (!user || !HAS(user_struct, in_flight) || GET(user, user_struct, in_flight)) {
+  if (HAS(cred, user) && HAS(user_struct, in_flight)) {
+    relations.in_flight |= GET(GET(credentials, cred, user), user_struct, in_flight);
+  } else {
     relations.in_flight = 1;
   }
 }

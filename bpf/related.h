@@ -31,7 +31,7 @@ struct relations {
   u32 clients;            /* so may be UNIX sockets whose peer was not accepted yet */
   u32 vsock;              /* so may be any socket of that family */
   u32 too_many;           /* not all of it could be noted: everything is related */
-  u32 in_flight;          /* descriptors may be in queues: a look at tables does not find all */
+  u64 in_flight;          /* descriptors may be in queues: a look at tables does not find all */
   u32 unprovable;         /* no count of references tells who else has to do with it */
   u64 wanted[1024];       /* a bit for some of the bits of each identity in the map of them */
   struct port_set local;  /* where connections wait to be accepted */
