@@ -140,8 +140,8 @@ __noinline int advance(u64 node) {
   return 0;
 }
 
-/** In its own function: verified once, not once for each item. */
-__noinline int epoll_send_item(u64 file, u64 node) {
+/** In its own function, where the verifier checks loops round by round: verified once. */
+STEP_FUNCTION int epoll_send_item(u64 file, u64 node) {
   const u64 item = CONTAINER(node, epitem, rbn);
   struct epoll_item_record *record = &out.epoll_item;
   record->head.kind = RECORD_EPOLL_ITEM;
@@ -150,6 +150,7 @@ __noinline int epoll_send_item(u64 file, u64 node) {
   record->target = GET(item, epitem, file);
   record->fd = GET(item, epitem, fd);
   record->events = GET(item, epitem, events);
+  tell_references(number_of(GET(item, epitem, file)), -1);
   return send_record(sizeof(struct epoll_item_record));
 }
 

@@ -25,7 +25,7 @@ static u32 blocked_by(u64 address) {
 }
 
 /** Sends the lock at this list entry when the file in out is what holds it. */
-__noinline int send_lock(u64 entry, u64 file) {
+STEP_FUNCTION int send_lock(u64 entry, u64 file) {
   struct lock_record *record = &out.lock;
   u64 owner = 0;
   u64 holder = 0;

@@ -62,6 +62,9 @@
   FIELD(rq, clock_task, clock_task, u64)                                        \
   TYPE(cred)                                                                    \
   FIELD(cred, euid, euid.val, u32)                                              \
+  FIELD(cred, user, user, u64)                                                  \
+  TYPE(user_struct)                                                             \
+  FIELD(user_struct, in_flight, unix_inflight, u64)                             \
   TYPE(pid)                                                                     \
   FIELD(pid, level, level, u32)                                                 \
   PLACE(pid, numbers, numbers)                                                  \
@@ -83,6 +86,7 @@
   TYPE(fdtable)                                                                 \
   FIELD(fdtable, max_fds, max_fds, u32)                                         \
   FIELD(fdtable, fd, fd, u64)                                                   \
+  FIELD(fdtable, open, open_fds, u64)                                           \
   TYPE(pt_regs)                                                                 \
   KERNEL_REGISTERS(FIELD, PLACE)                                                \
   /* files */                                                                   \
@@ -92,6 +96,9 @@
   FIELD(file, op, f_op, u64)                                                    \
   FIELD(file, flags, f_flags, u32)                                              \
   FIELD(file, private_data, private_data, u64)                                  \
+  FIELD(file, cred, f_cred, u64)                                                \
+  FIELD(file, count, f_count.counter, u64)    /* until 6.12 */                  \
+  FIELD(file, ref, f_ref.refcnt.counter, u64) /* 6.13; one less */              \
   TYPE(inode)                                                                   \
   FIELD(inode, mode, i_mode, u16)                                               \
   FIELD(inode, uid, i_uid.val, u32)                                             \
@@ -104,14 +111,18 @@
   FIELD(inode, private, i_private, u64)                                         \
   FIELD(inode, flctx, i_flctx, u64)                                             \
   FIELD(inode, pipe, i_pipe, u64)                                               \
+  FIELD(inode, count, i_count.counter, u32)                                     \
   TYPE(super_block)                                                             \
   FIELD(super_block, dev, s_dev, u32)                                           \
   FIELD(super_block, magic, s_magic, u64)                                       \
   TYPE(dentry)                                                                  \
   FIELD(dentry, name, d_name.name, u64)                                         \
   FIELD(dentry, name_length, d_name.len, u32)                                   \
+  FIELD(dentry, count, d_lockref.count, u32)                                    \
+  FIELD(dentry, hashed, d_hash.pprev, u64)                                      \
   TYPE(address_space)                                                           \
   FIELD(address_space, nrpages, nrpages, u64)                                   \
+  FIELD(address_space, writable, i_mmap_writable.counter, u32)                  \
   TYPE(vm_area_struct)                                                          \
   FIELD(vm_area_struct, start, vm_start, u64)                                   \
   FIELD(vm_area_struct, end, vm_end, u64)                                       \
@@ -174,6 +185,7 @@
   FIELD(sock, family, __sk_common.skc_family, u16)                              \
   FIELD(sock, state, __sk_common.skc_state, u8)                                 \
   FIELD(sock, net, __sk_common.skc_net.net, u64)                                \
+  FIELD(sock, refcnt, __sk_common.skc_refcnt.refs.counter, u32)                 \
   PLACE(sock, v6_daddr, __sk_common.skc_v6_daddr)                               \
   PLACE(sock, v6_rcv_saddr, __sk_common.skc_v6_rcv_saddr)                       \
   FIELD(sock, drops, sk_drops.counter, u32)                                     \
@@ -296,8 +308,12 @@
   /* terminals */                                                               \
   TYPE(tty_file_private)                                                        \
   FIELD(tty_file_private, tty, tty, u64)                                        \
+  FIELD(tty_file_private, file, file, u64)                                      \
+  PLACE(tty_file_private, list, list)                                           \
   TYPE(tty_struct)                                                              \
   FIELD(tty_struct, index, index, u32)                                          \
+  FIELD(tty_struct, count, count, u32)                                          \
+  PLACE(tty_struct, files, tty_files)                                           \
   FIELD(tty_struct, driver, driver, u64)                                        \
   FIELD(tty_struct, stopped, flow.stopped, u8) /* 5.15 */                       \
   FIELD(tty_struct, packet, ctrl.packet, u8)   /* 5.15 */                       \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* An object of its own, so that it can be loaded beside the walk and is missed alone before 5.12.
  */
+#include "count_references.h"
 #include "shmem_facts.h"
 #include "task.h"
 
@@ -46,6 +47,13 @@ int mappings(struct bpf_iter__task_vma *ctx) {
   record->mode = GET(inode, inode, mode);
   record->uid = GET(inode, inode, uid);
   read_facts(&record->facts, file, inode);
+  count_references(&record->references, number_of(file));
+  /* A file on disk is a channel if somebody can write to it through a shared mapping. */
+  const u32 magic = record->facts.magic;
+  if (magic != TMPFS_MAGIC && magic != HUGETLBFS_MAGIC && HAS(address_space, writable) &&
+      (s32)GET(GET(inode, inode, mapping), address_space, writable) <= 0) {
+    record->references.file = 0;
+  }
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   return 0;
 }

@@ -6,6 +6,7 @@
 #define UNIX98_PTY_MASTER_MAJOR 128 /* include/uapi/linux/major.h */
 
 struct flip_buffers flip;
+u32 terminal_openings;
 
 static long add_flip_buffer(u32 round, void *context) {
   const u64 buffer = flip.at;
@@ -50,6 +51,11 @@ __noinline int pty_describe(u64 file) {
   const u64 slave = record->master ? other : tty;
   const u64 master = record->master ? tty : other;
   record->file.object = (u64)slave;
+  terminal_openings = HAS(tty_struct, count) && slave && master
+                          ? GET(slave, tty_struct, count) + GET(master, tty_struct, count)
+                          : UNKNOWN_U32;
+  want_terminal(slave);
+  want_terminal(master);
   record->stopped = UNKNOWN_U32;
   record->packet_mode = UNKNOWN_U32;
   if (HAS(tty_struct, stopped)) {

@@ -41,6 +41,7 @@ enum record_kind {
   RECORD_MAPPING,
   RECORD_LOCK,
   RECORD_EPOLL_ITEM,
+  RECORD_REFERENCES,
   /* Everything from here on begins with a struct file_record. */
   RECORD_FILE,
   RECORD_PIPE,

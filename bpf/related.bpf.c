@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `ls -p PID` on a large host: the descriptors of the process are described first and what they
- * refer to is noted here; then the other processes are only looked through, and those that may have
- * another end of anything of it are described in full. What is related without reason costs time,
- * what is missed would be wrong: when in doubt, a process is related.
+ * `ls -p PID` on a large host: the descriptors of the process are described first, with how often
+ * the kernel says that what they refer to is held. When all of that was seen, at it or at a few
+ * processes that it probably has to do with, nobody else can have another end. Else what to look
+ * for is noted here; then the other processes are only looked through, and those that may have
+ * another end of anything are described in full. What is related without reason costs time, what is
+ * missed would be wrong: when in doubt, a process is related.
  *
  * Only with direct reads; the walk through helpers covers all processes.
  */
@@ -62,12 +64,75 @@ static __always_inline void want_file(u64 file) {
   }
 }
 
-/** Both ends of a terminal have these, and no other file does. */
-static __always_inline void want_operations(u64 file) { want(number_of(GET(file, file, op))); }
+/** All files of masters have the same operations, all of slaves others, and no other file has. */
+static __always_inline void want_terminal(u64 tty) {
+  const u64 first = tty ? next_entry(ADDRESS(tty, tty_struct, files)) : 0;
+  if (first && first != ADDRESS(tty, tty_struct, files)) {
+    const u64 file = GET(CONTAINER(first, tty_file_private, list), tty_file_private, file);
+    want(number_of(GET(file, file, op)));
+  }
+}
 
-static __always_inline void want_ports(u16 local, u16 remote) {
-  add_port(&relations.local, local);
-  add_port(&relations.remote, remote);
+int send_references(u64 file, int fd, u64 object, u32 openings);
+
+/** Whether it matters who else has the files that the walk comes to. */
+static __always_inline bool is_counting(void) {
+  return relations.part == WALK_CHOSEN || relations.part == WALK_LIKELY;
+}
+
+/** fd < 0: of a file that somebody holds. */
+static __always_inline void tell_references(u64 file, int fd) {
+  if (is_counting() && file) {
+    send_references(file, fd, 0, 0);
+  }
+}
+
+/** Descriptors in the queues of UNIX sockets are counted for the user who sent them. */
+static __always_inline void look_for_messages(u64 credentials) {
+  if (HAS(cred, user) && HAS(user_struct, in_flight)) {
+    relations.in_flight |= GET(GET(credentials, cred, user), user_struct, in_flight);
+  } else {
+    relations.in_flight = 1;
+  }
+}
+
+/** What a chosen process has cannot be proved to be without another end. */
+static __always_inline void give_up_proof(void) {
+  if (relations.part == WALK_CHOSEN) {
+    relations.unprovable = 1;
+  }
+}
+
+/** Of the last four bytes of its address: IPv4 addresses in IPv6 end with those. */
+static __always_inline u32 end_of_address(u64 place) { return (u32)(read_word(place + 8) >> 32); }
+
+/** A number for a connection as one end sees it, or as the other end does. */
+static __always_inline u64 connection_of(u64 sk, bool other_end) {
+  u32 local = 0;
+  u32 remote = 0;
+  if (GET(sk, sock, family) == AF_INET) {
+    local = GET(sk, sock, rcv_saddr);
+    remote = GET(sk, sock, daddr);
+  } else {
+    local = end_of_address(ADDRESS(sk, sock, v6_rcv_saddr));
+    remote = end_of_address(ADDRESS(sk, sock, v6_daddr));
+  }
+  const u32 local_port = GET(sk, sock, num);
+  const u32 remote_port = __builtin_bswap16(GET(sk, sock, dport));
+  const u64 addresses = other_end ? (u64)remote << 32 | local : (u64)local << 32 | remote;
+  const u32 ports = other_end ? remote_port << 16 | local_port : local_port << 16 | remote_port;
+  return (addresses * 0x9e3779b97f4a7c15ULL ^ ports) | 1; /* no kernel object is there */
+}
+
+static __always_inline void want_connection(u64 sk, u32 listens_to) {
+  const u16 remote_port = __builtin_bswap16(GET(sk, sock, dport));
+  if (remote_port) {
+    want(connection_of(sk, true));
+    add_port(&relations.remote, remote_port);
+  }
+  if (listens_to) { /* whoever connects and was not accepted yet */
+    add_port(&relations.local, GET(sk, sock, num));
+  }
 }
 
 static __always_inline bool is_related_socket(u64 sk) {
@@ -90,13 +155,18 @@ static __always_inline bool is_related_socket(u64 sk) {
   if (family == AF_INET || family == AF_INET6) {
     const u16 local = GET(sk, sock, num);
     const u16 remote = __builtin_bswap16(GET(sk, sock, dport));
-    return (remote && has_port(&relations.local, remote)) ||
+    return (remote &&
+            (has_port(&relations.local, remote) || is_wanted(connection_of(sk, false)))) ||
            ((!remote || state == TCP_LISTEN) && has_port(&relations.remote, local));
   }
   return family == AF_VSOCK && relations.vsock;
 }
 
 static __always_inline bool is_related_file(u64 file) {
+  if (relations.depth != LOOK_INSIDE) {
+    return is_wanted(file) ||
+           (relations.depth == LOOK_DENTRIES && is_wanted(number_of(GET(file, file, dentry))));
+  }
   const u64 inode = number_of(GET(file, file, inode));
   const u64 operations = number_of(GET(file, file, op));
   if (!socket_operations && GET(GET(inode, inode, sb), super_block, magic) == SOCKFS_MAGIC) {
@@ -116,6 +186,10 @@ static long look_at_next_file(u32 round, void *context) {
     return 1;
   }
   const u32 place = fd % DESCRIPTOR_BATCH;
+  if (!place && is_batch_empty(fd)) {
+    paused_fd = fd + DESCRIPTOR_BATCH;
+    return 0;
+  }
   if (!place) {
     bpf_probe_read_kernel(table.files, sizeof table.files, (void *)(table.fds + 8 * (u64)fd));
   }
@@ -131,21 +205,15 @@ static long look_at_next_file(u32 round, void *context) {
   return 0;
 }
 
-static __always_inline bool is_chosen(u32 tgid) {
-  for (u32 i = 0; i < CHOSEN_MAX; i++) {
-    if (i < relations.chosen_count && relations.chosen[i] == tgid) {
-      return true;
-    }
-  }
-  return false;
-}
-
 /** What this walk does with the process in table, which it comes to for the first time. */
 static __always_inline u32 treatment_of(u32 tgid) {
   if (relations.part == WALK_ALL) {
     return DESCRIBE;
   }
-  if (is_chosen(tgid) != (relations.part == WALK_CHOSEN)) {
+  if (relations.part == WALK_LIKELY) {
+    return DESCRIBE; /* the iterator is confined to it */
+  }
+  if (is_wanted(tgid) != (relations.part == WALK_CHOSEN)) {
     return SKIP;
   }
   if (relations.part == WALK_CHOSEN || relations.too_many) {
@@ -164,7 +232,12 @@ static __always_inline u32 treatment_of(u32 tgid) {
 #else
 #define want(identity)
 #define want_file(file)
-#define want_operations(file)
-#define want_ports(local, remote)
+#define want_terminal(tty)
+#define want_connection(sk, listens_to)
 #define treatment_of(tgid) DESCRIBE
+#define is_counting() false
+#define tell_references(file, fd)
+#define look_for_messages(credentials)
+#define give_up_proof()
+#define send_references(file, fd, object, openings)
 #endif

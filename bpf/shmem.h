@@ -2,7 +2,7 @@
 /* Shared memory: open files on tmpfs or hugetlbfs, and shared mappings of any file. */
 #ifndef IPCSCOPE_SHMEM_H
 #define IPCSCOPE_SHMEM_H
-#include "record.h"
+#include "references.h"
 
 #define SHMEM_NAME_MAX 64
 
@@ -44,7 +44,8 @@ struct mapping_record {
   u32 mode;
   u32 uid;
   struct shmem_facts facts;
+  struct references references;
 };
-RECORD_ASSERT(sizeof(struct mapping_record) == 160, "mapping_record");
+RECORD_ASSERT(sizeof(struct mapping_record) == 192, "mapping_record");
 
 #endif

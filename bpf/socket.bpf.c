@@ -4,6 +4,7 @@
 #define IPPROTO_TCP 6
 #define IPPROTO_UDP 17
 #define SOCK_STREAM 1
+#define SOCK_DGRAM 2
 
 #define BUFFERS_MAX 65536
 
@@ -71,6 +72,28 @@ static void unix_name(struct unix_record *record, u64 socket) {
 
 static __always_inline u32 net_namespace(u64 sk) { return GET(GET(sk, sock, net), net, inum); }
 
+#define REFERENCES_AT_REST 2 /* of the socket's file and of the table of sockets */
+
+/**
+ * Datagram sockets that are connected to a socket hold a reference on it (unix_dgram_connect,
+ * net/unix/af_unix.c). Only one with a name can have others than its peer.
+ */
+static __always_inline void count_senders(u64 sk, u64 peer) {
+  if (!is_counting()) {
+    return;
+  }
+  const u64 back = peer ? number_of(GET(peer, unix_sock, peer)) : 0;
+  const u32 senders = back == sk;
+  if (GET(sk, unix_sock, addr) &&
+      (!HAS(sock, refcnt) || GET(sk, sock, refcnt) != REFERENCES_AT_REST + senders)) {
+    give_up_proof();
+  }
+  if (peer && ((back && !senders) || !HAS(sock, refcnt) ||
+               GET(peer, sock, refcnt) != REFERENCES_AT_REST + 1)) {
+    give_up_proof();
+  }
+}
+
 __noinline int unix_describe(u64 address) {
   const u64 sk = address;
   const u64 socket = address;
@@ -101,6 +124,9 @@ __noinline int unix_describe(u64 address) {
   want(number_of(peer));
   if (record->state == TCP_LISTEN) {
     relations.clients = 1;
+    if (record->rx_messages) {
+      give_up_proof(); /* who connects is not known here */
+    }
   }
   unix_name(record, socket);
   if (peer) {
@@ -110,11 +136,18 @@ __noinline int unix_describe(u64 address) {
       relations.listeners = 1;
     }
     if (end) {
+      tell_references(number_of(GET(end, socket, file)), -1);
       record->peer_inode = GET(GET(GET(end, socket, file), file, inode), inode, ino);
     } else if (!record->name_length) {
       unix_name(record, peer);
       record->peer_name = 1;
     }
+    if (!end && record->name_length) {
+      give_up_proof(); /* whoever listens under that name counts as the other end */
+    }
+  }
+  if (record->type == SOCK_DGRAM) {
+    count_senders(sk, number_of(peer));
   }
   if (!record->name_length) { /* most have none: spare the ring their bytes */
     return sizeof(struct unix_record) - UNIX_NAME_MAX;
@@ -142,7 +175,6 @@ __noinline int inet_describe(u64 address) {
   }
   record->local_port = GET(sk, sock, num);
   record->remote_port = __builtin_bswap16(GET(sk, sock, dport));
-  want_ports(record->local_port, record->remote_port);
   record->rx_memory = (u32)GET(sk, sock, rmem_alloc);
   record->rcvbuf = (u32)GET(sk, sock, rcvbuf);
   record->sndbuf = (u32)GET(sk, sock, sndbuf);
@@ -151,6 +183,10 @@ __noinline int inet_describe(u64 address) {
   record->drops = (u32)GET(sk, sock, drops);
   record->rx_bytes = 0;
   record->tx_bytes = 0;
+  want_connection(sk, record->state == TCP_LISTEN ? record->backlog : 0);
+  if (record->state == TCP_LISTEN && record->backlog) {
+    give_up_proof(); /* who connects is not known here */
+  }
   if (record->protocol == IPPROTO_TCP) {
     if (record->state != TCP_LISTEN) {
       const u64 tcp = sk;
@@ -204,6 +240,7 @@ __noinline int other_describe(u64 address) {
   if (record->family == AF_VSOCK && HAS(vsock_sock, local_port)) {
     const u64 vsock = sk;
     relations.vsock = 1;
+    give_up_proof();
     record->port = GET_FAR(vsock, vsock_sock, local_port);
     record->cid = GET_FAR(vsock, vsock_sock, local_cid);
     record->peer_port = GET_FAR(vsock, vsock_sock, remote_port);

@@ -76,6 +76,7 @@ struct list_entries {
 /** Walk over the descriptors of a process. */
 struct descriptor_table {
   u64 fds;
+  u64 open; /* a bit for each descriptor in use */
   u32 max;
   u32 pid;
   u32 done;

@@ -23,6 +23,7 @@ struct thread_record {
   u64 switches;    /* voluntary + involuntary; UNKNOWN_U64 */
   u64 mm;          /* identity of the address space; 0 for kernel threads */
   u64 files;       /* identity of the descriptor table */
+  u64 credentials; /* identity; what it opens remembers them */
   u32 pid_ns;      /* inode numbers of the namespaces; UNKNOWN_U32 */
   u32 ipc_ns;
   u32 net_ns;
@@ -31,7 +32,7 @@ struct thread_record {
   u32 reserved;
   char comm[16];
 };
-RECORD_ASSERT(sizeof(struct thread_record) == 192, "thread_record");
+RECORD_ASSERT(sizeof(struct thread_record) == 200, "thread_record");
 
 /** Comes after the files of a process; absent when they could not be read. */
 struct fd_count_record {

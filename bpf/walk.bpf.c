@@ -233,6 +233,8 @@ static int send_thread(struct task_struct *task, u32 tgid) {
   thread->start_ns = GET(task, task_struct, start_boottime);
   thread->mm = GET(task, task_struct, mm);
   thread->files = GET(task, task_struct, files);
+  thread->credentials = GET(task, task_struct, cred);
+  look_for_messages(thread->credentials);
   thread->switches = GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw);
   thread->pid_ns = innermost_namespace(pid);
   thread->ipc_ns = spaces ? GET(GET(spaces, nsproxy, ipc_ns), ipc_namespace, inum) : UNKNOWN_U32;
@@ -311,6 +313,7 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
         const u64 locks = number_of(GET(inode, inode, flctx));
         if (locks) {
           want_file(address);
+          tell_references(address, fd);
         }
         if (locks && (send_locks(ADDRESS(locks, file_lock_context, flock), address) ||
                       send_locks(ADDRESS(locks, file_lock_context, posix), address) ||
@@ -327,7 +330,14 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
     const u32 kind = out.file.head.kind;
     want_file(address);
     if (kind == RECORD_PTY) {
-      want_operations(address);
+      if (is_counting()) {
+        send_references(address, fd, out.file.object, terminal_openings);
+      }
+    } else {
+      tell_references(address, fd);
+    }
+    if (kind == RECORD_PIDFD && magic != PID_FS_MAGIC) {
+      give_up_proof(); /* until 6.8 each of them is a file of its own */
     }
     out.file.head.size = (u16)size;
     if (send_record((u32)size)) {
@@ -375,6 +385,10 @@ static long send_next_file(u32 round, void *context) {
     return 1;
   }
   const u32 place = fd % DESCRIPTOR_BATCH;
+  if (!place && is_batch_empty(fd)) {
+    paused_fd = fd + DESCRIPTOR_BATCH;
+    return 0;
+  }
   if (!place || !table.is_read) {
     /* Tables are a multiple of 64 long (alloc_fdtable, fs/file.c). */
     bpf_probe_read_kernel(table.files, sizeof table.files,
@@ -409,6 +423,7 @@ static bool find_table(struct task_struct *task, u32 tgid) {
   }
   const u64 fdt = GET(files, files_struct, fdt);
   table.fds = GET(fdt, fdtable, fd);
+  table.open = HAS(fdtable, open) ? (u64)GET(fdt, fdtable, open) : 0;
   table.max = GET(fdt, fdtable, max_fds);
   table.pid = tgid;
   current_files = files;
@@ -432,9 +447,12 @@ int walk(struct bpf_iter__task *ctx) {
   if (!tgid) {
     return 0; /* it exited while we looked */
   }
+  if (!paused_pid) {
+    leaderless_pid = 0; /* another walk */
+  }
   const int is_new = paused_pid != global_pid;
   if (is_new) {
-    if (relations.part != WALK_RELATED && send_thread(task, tgid)) {
+    if (relations.part <= WALK_CHOSEN && send_thread(task, tgid)) {
       return 1;
     }
     paused_pid = global_pid;

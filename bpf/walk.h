@@ -4,6 +4,7 @@
 #define IPCSCOPE_WALK_H
 
 #include "kernel.h"
+#include "references.h"
 #include "related.h"
 #include "state.h"
 #include "thread.h"
@@ -39,7 +40,8 @@ extern u64 items_lost; /* list entries beyond the bound of a loop */
 /* Files inside a socket's queue (SCM_RIGHTS), to be described after the socket. */
 extern u64 parked[PARKED_MAX];
 extern u32 parked_count;
-extern u64 current_files; /* files_struct of the process whose descriptors are being walked */
+extern u32 terminal_openings; /* of both ends, at most; UNKNOWN_U32 */
+extern u64 current_files;     /* files_struct of the process whose descriptors are being walked */
 
 /**
  * Sends the first size bytes of out. 0 on success; else the ring is full and the walk has to pause
@@ -51,7 +53,7 @@ int send_record(u32 size);
 int pipe_describe(u64 pipe);
 int socket_describe(u64 file);
 int anonymous_describe(u64 file);
-int pty_describe(u64 file);
+int pty_describe(u64 file); /* also sets terminal_openings */
 int mq_describe(u64 file);
 int shmem_describe(u64 file);
 /* These send further records that belong to the file in out; 0, or the ring is full. */
@@ -81,6 +83,16 @@ int pid_number(u64 pid);
   } while (0)
 #define repeat(max, step) repeat_on_old(max, 32, step)
 
+/**
+ * What only one step calls: a light skeleton has no functions to spare, and its loops are checked
+ * once.
+ */
+#ifdef DIRECT_READS
+#define STEP_FUNCTION static __always_inline
+#else
+#define STEP_FUNCTION __noinline
+#endif
+
 /*
  * Structs whose layout never changed are read at fixed places: list_head, sk_buff and sk_buff_head
  * begin with next; rb_node is parent and colour, right, left; upid is a number and a namespace.
@@ -92,6 +104,11 @@ static __always_inline u64 read_word(u64 address) {
 }
 #define next_entry(entry) read_word(entry)
 #define UPID_SIZE 16
+
+/** Whether none of the descriptors from fd on is in use: a table stays as long as it ever was. */
+static __always_inline bool is_batch_empty(u32 fd) {
+  return table.open && !read_word(table.open + fd / DESCRIPTOR_BATCH * sizeof(u64));
+}
 
 /** How many entries a kernel list has; UNKNOWN_U32 when there are more than can be counted. */
 #define list_length(list) count_entries(list, false)

@@ -11,16 +11,16 @@ namespace ipcscope {
 
 namespace {
 
+uint32_t known_or_zero(u32 value) { return value == UNKNOWN_U32 ? 0 : value; }
+
+}  // namespace
+
 uint32_t own_namespace(const char* kind) {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/self/ns/%s", kind);
   struct stat status {};
   return ::stat(path, &status) == 0 ? static_cast<uint32_t>(status.st_ino) : 0;
 }
-
-uint32_t known_or_zero(u32 value) { return value == UNKNOWN_U32 ? 0 : value; }
-
-}  // namespace
 
 Assembly::Assembly(SnapshotBuilder& to, const ProcRoot& root, const Request& asked)
     : builder(to),

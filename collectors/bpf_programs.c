@@ -71,6 +71,7 @@ static void find_state(struct walk_state* state, unsigned long long* realtime_of
       name##_light__destroy(skeleton);                                                      \
       return error;                                                                         \
     }                                                                                       \
+    program->program = skeleton->progs.entry.prog_fd;                                       \
     program->link = skeleton->links.entry##_fd;                                             \
     program->records = skeleton->maps.ring.map_fd;                                          \
     program->skeleton = skeleton;                                                           \
@@ -95,6 +96,7 @@ static void find_state(struct walk_state* state, unsigned long long* realtime_of
       name##_bpf__destroy(skeleton);                                                        \
       return error;                                                                         \
     }                                                                                       \
+    program->program = bpf_program__fd(skeleton->progs.entry);                              \
     program->link = bpf_link__fd(skeleton->links.entry);                                    \
     program->records = bpf_map__fd(skeleton->maps.ring);                                    \
     program->skeleton = skeleton;                                                           \

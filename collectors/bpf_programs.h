@@ -11,7 +11,8 @@ extern "C" {
 
 /** One loaded object with its iterator attached. */
 struct bpf_iterator_program {
-  int link;
+  int program;
+  int link;    /* over all tasks */
   int records; /* the ring buffer that it fills */
   void* skeleton;
   void (*destroy)(void* skeleton);

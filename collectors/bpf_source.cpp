@@ -15,13 +15,17 @@
 #include <optional>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "bpf/related.h"
 #include "bpf/shmem.h"
+#include "bpf/thread.h"
 #include "collectors/base/fd.h"
 #include "collectors/bpf_programs.h"
 #include "collectors/kernel_layout.h"
+#include "collectors/mechanism.h"
+#include "collectors/reference_proof.h"
 
 namespace ipcscope {
 
@@ -39,8 +43,42 @@ struct Drain {
   uint64_t malformed = 0;
 };
 
+int take_record(void* context, void* data, size_t size) noexcept;
+
+/// Owns a loaded object, and its ring.
+class Loaded {
+ public:
+  Loaded() = default;
+  Loaded(const Loaded&) = delete;
+  Loaded& operator=(const Loaded&) = delete;
+  ~Loaded() {
+    ::ring_buffer__free(ring_);
+    if (program.destroy != nullptr) {
+      program.destroy(program.skeleton);
+    }
+  }
+  /// From now on, what is in the ring goes there.
+  Result<void> drain_to(Drain& drain) {
+    drain_ = &drain;
+    if (ring_ == nullptr) {
+      ring_ = ::ring_buffer__new(program.records, take_record, this, nullptr);
+    }
+    return ring_ != nullptr ? Result<void>() : system_failure("BPF ring buffer");
+  }
+  /// @return whether there was anything
+  bool drain() { return ::ring_buffer__consume(ring_) > 0; }
+  [[nodiscard]] Drain& drained() { return *drain_; }
+
+  bpf_iterator_program program{};
+  int error = 0;  ///< errno, why it is not loaded
+
+ private:
+  ring_buffer* ring_ = nullptr;
+  Drain* drain_ = nullptr;
+};
+
 int take_record(void* context, void* data, size_t size) noexcept {
-  auto& drain = *static_cast<Drain*>(context);
+  Drain& drain = static_cast<Loaded*>(context)->drained();
   const auto& fact = *static_cast<const record*>(data);
   if (size < sizeof(record) || fact.size > size || fact.kind >= RECORD_KINDS) {
     drain.malformed++;
@@ -50,29 +88,14 @@ int take_record(void* context, void* data, size_t size) noexcept {
   return 0;
 }
 
-/// Owns a loaded object.
-class Loaded {
- public:
-  Loaded() = default;
-  Loaded(const Loaded&) = delete;
-  Loaded& operator=(const Loaded&) = delete;
-  ~Loaded() {
-    if (program.destroy != nullptr) {
-      program.destroy(program.skeleton);
-    }
-  }
-  bpf_iterator_program program{};
-  int error = 0;  ///< errno, why it is not loaded
-};
-
-/// Puts the records of a few processes, which came first, where they would have come in a walk over
+/// Keeps the records of a few processes, and puts them where they would have come in a walk over
 /// all: the order of a channel's ends is that of the walk.
 class InOrder {
  public:
   explicit InOrder(const RecordSink& sink) : sink_(sink) {}
 
-  /// Of the walk over the chosen processes: threads of all, files of these.
-  void take_chosen(const record& fact) {
+  /// The threads of all, which come at once, and files of some.
+  void keep(const record& fact) {
     if (fact.kind == RECORD_THREAD) {
       ranks_.try_emplace(fact.pid, ranks_.size());
       sink_(fact);
@@ -87,19 +110,28 @@ class InOrder {
     std::memcpy(&records[at], &fact, fact.size);
   }
 
-  /// Of the walk over the others.
-  void take_related(const record& fact) {
-    for (const size_t rank = rank_of(fact.pid);
-         next_ < kept_.size() && rank_of(kept_[next_].pid) < rank; next_++) {
+  /// Of a walk over the others, when no more are to be kept.
+  void pass(const record& fact) {
+    sort();
+    const size_t rank = rank_of(fact.pid);
+    // A process that has begun since then tells nothing about where the walk is.
+    for (; rank != SIZE_MAX && next_ < kept_.size() && rank_of(kept_[next_].pid) < rank; next_++) {
       hand_over(kept_[next_]);
     }
     sink_(fact);
   }
 
   void finish() {
+    sort();
     for (; next_ < kept_.size(); next_++) {
       hand_over(kept_[next_]);
     }
+  }
+
+  /// When the walk came to a process.
+  [[nodiscard]] size_t rank_of(u32 pid) const {
+    const auto found = ranks_.find(pid);
+    return found == ranks_.end() ? SIZE_MAX : found->second;
   }
 
  private:
@@ -108,9 +140,12 @@ class InOrder {
     std::vector<std::byte> records;
   };
 
-  [[nodiscard]] size_t rank_of(u32 pid) const {
-    const auto found = ranks_.find(pid);
-    return found == ranks_.end() ? SIZE_MAX : found->second;
+  void sort() {
+    if (!std::exchange(is_sorted_, true)) {
+      std::stable_sort(kept_.begin(), kept_.end(), [this](const Kept& a, const Kept& b) {
+        return rank_of(a.pid) < rank_of(b.pid);
+      });
+    }
   }
 
   void hand_over(const Kept& kept) const {
@@ -124,9 +159,10 @@ class InOrder {
   static size_t aligned(size_t size) { return (size + alignof(u64) - 1) & ~(alignof(u64) - 1); }
 
   const RecordSink& sink_;
-  std::unordered_map<u32, size_t> ranks_;  ///< when the walk came to a process
+  std::unordered_map<u32, size_t> ranks_;
   std::vector<Kept> kept_;
   size_t next_ = 0;
+  bool is_sorted_ = false;
 };
 
 class BpfSource final : public Source {
@@ -136,11 +172,16 @@ class BpfSource final : public Source {
                     std::vector<Coverage>& coverage) override;
   Result<void> mappings(const Request& request, const RecordSink& sink,
                         std::vector<Coverage>& coverage) override;
+  [[nodiscard]] bool is_proved() const override { return is_proved_; }
 
  private:
   [[nodiscard]] bool can_tell_related(const Request& request) const;
   Result<void> walk_all(Drain& drain);
   Result<void> walk_related(const Request& request, const RecordSink& sink, uint64_t& malformed);
+  bool prove(ReferenceProof& proof, Drain& kept);
+  Result<void> search(const std::optional<ReferenceProof::Missing>& missing, Drain& passed);
+  template <typename T>
+  void want(const std::vector<T>& identities);
   void read_mappings();
 
   Loaded walk_;
@@ -150,6 +191,10 @@ class BpfSource final : public Source {
   std::vector<mapping_record> known_mappings_;
   std::optional<Result<void>> mappings_read_;
   uint64_t mappings_lost_ = 0;
+  std::vector<u32> described_;  ///< processes, when not all are
+  uint32_t own_net_ns_ = own_namespace("net");
+  LocalRoutes routes_;
+  bool is_proved_ = false;
 };
 
 /// Both at the same time: the kernel verifies for longer than all the rest takes.
@@ -189,16 +234,14 @@ int read_to_end(int iterator, std::atomic<bool>& finished) {
   return error;
 }
 
-/// Runs an iterator, and drains its ring at the same time.
-Result<void> run(const bpf_iterator_program& program, Drain& drain) {
-  const std::unique_ptr<ring_buffer, void (*)(ring_buffer*)> ring(
-      ring_buffer__new(program.records, take_record, &drain, nullptr), ring_buffer__free);
-  if (!ring) {
-    return system_failure("BPF ring buffer");
+/// Runs an iterator over all tasks, and drains its ring at the same time.
+Result<void> run(Loaded& loaded, Drain& drain) {
+  if (Result<void> done = loaded.drain_to(drain); !done) {
+    return done;
   }
   // The run queue's clock is as old as the last switch on this CPU; make that now.
   ::sched_yield();
-  const Fd iterator(::bpf_iter_create(program.link));
+  const Fd iterator(::bpf_iter_create(loaded.program.link));
   if (!iterator) {
     return system_failure("BPF iterator");
   }
@@ -206,21 +249,53 @@ Result<void> run(const bpf_iterator_program& program, Drain& drain) {
   int error = 0;
   std::thread reader([&] { error = read_to_end(iterator.get(), finished); });
   while (!finished.load(std::memory_order_acquire)) {
-    if (ring_buffer__consume(ring.get()) <= 0) {
+    if (!loaded.drain()) {
       ::usleep(20);
     }
   }
   reader.join();
-  ring_buffer__consume(ring.get());
+  loaded.drain();
   if (error != 0) {
     return system_failure("reading the BPF iterator", error);
   }
   return {};
 }
 
+/// Runs an iterator over the threads of one process (Linux 6.1), which is too short for two threads
+/// of our own.
+Result<void> run_for(Loaded& loaded, u32 pid, Drain& drain) {
+  if (Result<void> done = loaded.drain_to(drain); !done) {
+    return done;
+  }
+  bpf_iter_link_info info{};
+  info.task.pid = pid;
+  bpf_link_create_opts options{};
+  options.sz = sizeof options;
+  options.iter_info = &info;
+  options.iter_info_len = sizeof info;
+  const Fd link(::bpf_link_create(loaded.program.program, 0, BPF_TRACE_ITER, &options));
+  const Fd iterator(link ? ::bpf_iter_create(link.get()) : -1);
+  if (!iterator) {
+    return system_failure("BPF iterator over one process");
+  }
+  char unused[256];
+  while (true) {
+    const ssize_t got = ::read(iterator.get(), unused, sizeof unused);
+    if (got < 0 && errno != EAGAIN && errno != EINTR) {
+      return system_failure("reading the BPF iterator over one process");
+    }
+    loaded.drain();
+    if (got == 0) {
+      return {};
+    }
+  }
+}
+
+constexpr size_t chosen_max = 16;
+
 /// Whether a walk can be confined to some processes and those that they have to do with.
 bool BpfSource::can_tell_related(const Request& request) const {
-  return !request.pids.empty() && request.pids.size() <= CHOSEN_MAX &&
+  return !request.pids.empty() && request.pids.size() <= chosen_max &&
          state_.relations != nullptr && mappings_.error == 0;
 }
 
@@ -229,50 +304,131 @@ void BpfSource::read_mappings() {
     known_mappings_.push_back(reinterpret_cast<const mapping_record&>(fact));
   };
   Drain drain{keep};
-  mappings_read_ = run(mappings_.program, drain);
+  mappings_read_ = run(mappings_, drain);
   mappings_lost_ = drain.malformed;
 }
 
-/// The chosen processes first, then those that may have another end of anything that these have.
+/// What the chosen processes have; then those that hold another end of anything of it, found by the
+/// references that the kernel counts, or else by a look at all others.
 Result<void> BpfSource::walk_related(const Request& request, const RecordSink& sink,
                                      uint64_t& malformed) {
   InOrder ordered(sink);
-  relations& relations = *state_.relations;
-  relations.part = WALK_CHOSEN;
-  const auto is_chosen = [&](u32 pid) {
-    return std::find(request.pids.begin(), request.pids.end(), static_cast<pid_t>(pid)) !=
-           request.pids.end();
+  ReferenceProof proof({request.pids.begin(), request.pids.end()},
+                       [this](const InetAddress& address, uint32_t net_ns) {
+                         return net_ns == own_net_ns_ && routes_.leads_elsewhere(address);
+                       });
+  const RecordSink keep = [&](const record& fact) {
+    if (fact.kind == RECORD_THREAD) {
+      proof.take_thread(reinterpret_cast<const thread_record&>(fact));
+    } else {
+      proof.take(fact);
+    }
+    if (fact.kind != RECORD_REFERENCES) {
+      ordered.keep(fact);
+    }
   };
-  for (const pid_t pid : request.pids) {
-    relations.chosen[relations.chosen_count++] = static_cast<u32>(pid);
-  }
-  const RecordSink chosen = [&](const record& fact) { ordered.take_chosen(fact); };
-  Drain chosen_drain{chosen};
-  if (Result<void> done = run(walk_.program, chosen_drain); !done) {
+  Drain kept{keep};
+  described_ = {request.pids.begin(), request.pids.end()};
+  state_.relations->part = WALK_CHOSEN;
+  want(described_);
+  if (Result<void> done = run(walk_, kept); !done) {
     return done;
   }
-  read_mappings();
-  if (!*mappings_read_) {
-    return *mappings_read_;
+  Result<void> done;
+  const bool is_sound = prove(proof, kept);
+  is_proved_ = is_proved_ && is_sound;
+  if (is_proved_) {
+    mappings_read_ = Result<void>();
+  } else {
+    const RecordSink related = [&](const record& fact) { ordered.pass(fact); };
+    Drain passed{related};
+    const bool is_in_table = is_sound && state_.relations->in_flight == 0;
+    done = search(is_in_table ? proof.missing() : std::nullopt, passed);
+    malformed = passed.malformed;
   }
-  for (const mapping_record& mapping : known_mappings_) {
-    if (is_chosen(mapping.head.pid)) {
-      const u32 bit = WANTED_BIT(mapping.object);
-      const u8 present = 1;
-      relations.wanted[bit / 64] |= u64{1} << bit % 64;
-      if (::bpf_map_update_elem(state_.wanted, &mapping.object, &present, BPF_ANY) != 0) {
-        relations.too_many = 1;
+  ordered.finish();
+  malformed += kept.malformed;
+  std::stable_sort(known_mappings_.begin(), known_mappings_.end(),
+                   [&](const mapping_record& a, const mapping_record& b) {
+                     return ordered.rank_of(a.head.pid) < ordered.rank_of(b.head.pid);
+                   });
+  return done;
+}
+
+/// Looks at the mappings of the chosen processes, and at one process after the other that may hold
+/// what they have, until no reference is missing: then is_proved_. False when nothing can be said.
+bool BpfSource::prove(ReferenceProof& proof, Drain& kept) {
+  relations& relations = *state_.relations;
+  const RecordSink keep_mapping = [&](const record& fact) {
+    const auto& mapping = reinterpret_cast<const mapping_record&>(fact);
+    proof.take_mapping(mapping);
+    known_mappings_.push_back(mapping);
+  };
+  Drain mappings{keep_mapping};
+  for (const u32 pid : described_) {
+    if (!run_for(mappings_, pid, mappings)) {
+      return false;
+    }
+  }
+  relations.part = WALK_LIKELY;
+  while (relations.unprovable == 0 && relations.too_many == 0) {
+    is_proved_ = proof.is_complete();
+    const u32 pid = is_proved_ ? 0 : proof.next();
+    if (pid == 0) {
+      return kept.malformed + mappings.malformed == 0;
+    }
+    described_.push_back(pid);
+    *state_.paused_pid = 0;
+    if (!run_for(walk_, pid, kept) || !run_for(mappings_, pid, mappings)) {
+      return false;
+    }
+  }
+  return false;
+}
+
+/// Looks at all processes that were not described yet: only for the files of which references are
+/// missing, where that is enough.
+Result<void> BpfSource::search(const std::optional<ReferenceProof::Missing>& missing,
+                               Drain& passed) {
+  relations& relations = *state_.relations;
+  mappings_read_ = Result<void>();
+  if (!missing || missing->memory) {
+    known_mappings_.clear();
+    read_mappings();
+    if (!*mappings_read_) {
+      return *mappings_read_;
+    }
+  }
+  if (missing) {
+    relations.depth = missing->dentries.empty() ? LOOK_FILES : LOOK_DENTRIES;
+    std::fill(std::begin(relations.wanted), std::end(relations.wanted), 0);
+    want(missing->files);
+    want(missing->dentries);
+  } else {
+    for (const mapping_record& mapping : known_mappings_) {
+      if (std::find(described_.begin(), described_.end(), mapping.head.pid) != described_.end()) {
+        want(std::vector{mapping.object});
       }
     }
   }
+  want(described_);
   relations.part = WALK_RELATED;
   *state_.paused_pid = 0;
-  const RecordSink related = [&](const record& fact) { ordered.take_related(fact); };
-  Drain related_drain{related};
-  Result<void> done = run(walk_.program, related_drain);
-  ordered.finish();
-  malformed = chosen_drain.malformed + related_drain.malformed;
-  return done;
+  return run(walk_, passed);
+}
+
+/// Makes the walk know the processes that are described, or look for identities.
+template <typename T>
+void BpfSource::want(const std::vector<T>& identities) {
+  relations& relations = *state_.relations;
+  for (const u64 identity : identities) {
+    const u32 bit = WANTED_BIT(identity);
+    const u8 present = 1;
+    relations.wanted[bit / 64] |= u64{1} << bit % 64;
+    if (::bpf_map_update_elem(state_.wanted, &identity, &present, BPF_ANY) != 0) {
+      relations.too_many = 1;
+    }
+  }
 }
 
 /// All processes, and at the same time their mappings.
@@ -282,7 +438,7 @@ Result<void> BpfSource::walk_all(Drain& drain) {
       read_mappings();
     }
   });
-  Result<void> done = run(walk_.program, drain);
+  Result<void> done = run(walk_, drain);
   beside.join();
   return done;
 }
@@ -353,18 +509,18 @@ Result<std::unique_ptr<Source>> open_bpf_source() {
 namespace {
 
 /// Whether a loaded iterator hands out records: attached is not enough.
-bool gives_records(const bpf_iterator_program& program) {
+bool gives_records(Loaded& loaded) {
   uint64_t records = 0;
   const RecordSink count = [&](const record& /*fact*/) { records++; };
   Drain drain{count};
-  return run(program, drain) && records > 0;
+  return run(loaded, drain) && records > 0;
 }
 
-Capability judge(std::string name, int error, const bpf_iterator_program& program,
-                 std::vector<std::string> lost) {
+Capability judge(std::string name, Loaded& loaded, std::vector<std::string> lost) {
+  const int error = loaded.error;
   Capability capability;
   capability.name = std::move(name);
-  if (error == 0 && gives_records(program)) {
+  if (error == 0 && gives_records(loaded)) {
     return capability;
   }
   capability.state = Capability::State::missing;
@@ -393,7 +549,7 @@ Capability probe_walk(const char* name, const Result<kernel_layout>& layout, bpf
   walk_state state{};
   loaded.error =
       layout ? -load_walk(&loaded.program, &state, &*layout, loading) : layout.error().code.value();
-  return judge(name, loaded.error, loaded.program, std::move(lost));
+  return judge(name, loaded, std::move(lost));
 }
 
 }  // namespace
@@ -414,7 +570,7 @@ std::vector<Capability> probe_bpf() {
   Loaded mappings;
   mappings.error = layout ? -load_mappings(&mappings.program, &*layout, BPF_LOADING_FULL)
                           : layout.error().code.value();
-  found.push_back(judge("BPF iterator over mappings", mappings.error, mappings.program,
+  found.push_back(judge("BPF iterator over mappings", mappings,
                         {"ls, show: seals and sizes of shared memory; mappings are read from "
                          "/proc instead"}));
   return found;

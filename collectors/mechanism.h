@@ -20,6 +20,9 @@ inline std::optional<uint32_t> known32(u32 value) {
   return value == UNKNOWN_U32 ? std::nullopt : std::optional<uint32_t>(value);
 }
 
+/// The inode number of an own namespace, "net" for instance; 0 when it cannot be told.
+uint32_t own_namespace(const char* kind);
+
 /// What a mechanism has at hand while it turns records into channels.
 class Assembly {
  public:

@@ -263,7 +263,14 @@ void Queues::cover(Assembly& assembly, const QueueList& own) const {
 }
 
 void Queues::finish(Assembly& assembly) {
-  if (!assembly.request.wants(Kind::mq)) {
+  const Request& request = assembly.request;
+  const auto concerns_request = [&](const Queue& queue) {
+    return std::any_of(queue.openers.begin(), queue.openers.end(),
+                       [&](const file_record& file) { return request.is_about(file.head.pid); });
+  };
+  // Who is at an end of a queue has it open.
+  if (!request.wants(Kind::mq) ||
+      (!request.pids.empty() && std::none_of(queues_.begin(), queues_.end(), concerns_request))) {
     return;
   }
   QueueList own;

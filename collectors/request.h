@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
 #include <bitset>
 #include <vector>
 
@@ -18,6 +19,9 @@ struct Request {
   std::vector<pid_t> pids;  ///< only channels with an endpoint here, peers included; empty: all
   std::bitset<kind_count> kinds;  ///< none set: all
   bool relations = false;         ///< Snapshot::watched and Snapshot::reach
+  [[nodiscard]] bool is_about(uint32_t pid) const {
+    return std::find(pids.begin(), pids.end(), static_cast<pid_t>(pid)) != pids.end();
+  }
   [[nodiscard]] bool wants(Kind kind) const {
     return kinds.none() || kinds.test(static_cast<size_t>(kind));
   }

@@ -144,6 +144,7 @@ class Sources {
   }
 
   [[nodiscard]] bool has_bpf() const { return bpf_ != nullptr; }
+  [[nodiscard]] bool is_proved() const { return bpf_ != nullptr && bpf_->is_proved(); }
 
   /// One part from the best source that can give it.
   Result<void> collect(Part part, const char* name, const RecordSink& sink,
@@ -204,7 +205,7 @@ Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
       !done) {
     return Failure(done.error());
   }
-  if (sources.has_bpf()) {
+  if (sources.has_bpf() && !sources.is_proved()) {
     cover_hidden(assembly, proc, snapshot.coverage);
   }
   if (Result<void> done =

@@ -26,6 +26,8 @@ class Source {
   /// Shared mappings.
   virtual Result<void> mappings(const Request& request, const RecordSink& sink,
                                 std::vector<Coverage>& coverage) = 0;
+  /// Whether nothing that was not seen can have to do with the processes of the request.
+  [[nodiscard]] virtual bool is_proved() const { return false; }
 };
 
 }  // namespace ipcscope

@@ -15,6 +15,7 @@
 #include "collectors/child.h"
 #include "collectors/name_spaces.h"
 #include "collectors/shmem_type.h"
+#include "collectors/syscalls.h"
 #include "collectors/sysv_tables.h"
 
 namespace ipcscope {
@@ -66,6 +67,7 @@ class SystemV final : public Mechanism {
  private:
   uint32_t object_of(uint64_t identity, uint64_t inode, uint32_t uid, const shmem_facts& facts);
   std::vector<SysvTables> other_tables(Assembly& assembly, bool ask_kernel);
+  [[nodiscard]] bool concerns_request(const Assembly& assembly) const;
   void match_objects(const Assembly& assembly, const std::vector<SysvTables>& all);
   void add_segments(Assembly& assembly, const SysvTables& tables);
   void add_sets(Assembly& assembly, const SysvTables& tables);
@@ -456,9 +458,28 @@ void SystemV::cover(Assembly& assembly, const std::vector<SysvTables>& all) cons
   assembly.cover(std::move(coverage));
 }
 
+/// Whether a process of the request has a segment or waits at an object: nobody else is at an end.
+bool SystemV::concerns_request(const Assembly& assembly) const {
+  const Request& request = assembly.request;
+  if (request.pids.empty()) {
+    return true;
+  }
+  const Snapshot& snapshot = assembly.builder.snapshot();
+  return std::any_of(attachments_.begin(), attachments_.end(),
+                     [&](const Attachment& each) { return request.is_about(each.pid); }) ||
+         std::any_of(snapshot.threads.begin(), snapshot.threads.end(), [&](const Thread& thread) {
+           const SystemCall* call = find_system_call(thread.syscall);
+           return call != nullptr &&
+                  (call->blocking == Blocking::semaphore_set ||
+                   call->blocking == Blocking::message_queue) &&
+                  request.is_about(static_cast<uint32_t>(snapshot.processes[thread.process].pid));
+         });
+}
+
 void SystemV::finish(Assembly& assembly) {
   const Request& request = assembly.request;
-  if (!request.wants(Kind::shm) && !request.wants(Kind::sem) && !request.wants(Kind::msg)) {
+  if ((!request.wants(Kind::shm) && !request.wants(Kind::sem) && !request.wants(Kind::msg)) ||
+      !concerns_request(assembly)) {
     return;
   }
   const bool ask_kernel =

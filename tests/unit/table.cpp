@@ -71,8 +71,10 @@ TEST_CASE("every record has a stem that takes it", "[table]") {
   }
   for (size_t i = RECORD_NONE + 1; i < RECORD_KINDS; i++) {
     CAPTURE(i);
-    // Threads and counts belong to the snapshot itself; a plain file never leaves its source.
-    CHECK((taken.test(i) || i == RECORD_THREAD || i == RECORD_FD_COUNT || i == RECORD_FILE));
+    // Threads and counts belong to the snapshot itself; a plain file and references never leave
+    // their source.
+    CHECK((taken.test(i) || i == RECORD_THREAD || i == RECORD_FD_COUNT || i == RECORD_FILE ||
+           i == RECORD_REFERENCES));
   }
 }
 
