@@ -266,6 +266,10 @@
   FIELD(io_ring_ctx, rings, rings, u64)                                         \
   FIELD(io_ring_ctx, sq_entries, sq_entries, u32)                               \
   FIELD(io_ring_ctx, cq_entries, cq_entries, u32)                               \
+  TYPE(io_kiocb)                                                                \
+  FIELD(io_kiocb, opcode, opcode, u8)                                           \
+  FIELD(io_kiocb, flags, flags, u64)                                            \
+  FIELD(io_kiocb, fd, cqe.fd, u32) /* 5.19 */                                   \
   TYPE(io_rings)                                                                \
   FIELD(io_rings, sq_head, sq.head, u32)                                        \
   FIELD(io_rings, sq_tail, sq.tail, u32)                                        \
@@ -319,6 +323,8 @@
   FIELD(pt_regs, si, si, u64)           \
   FIELD(pt_regs, di, di, u64)           \
   FIELD(pt_regs, orig_ax, orig_ax, u64) \
+  FIELD(pt_regs, cs, cs, u16)           \
+  FIELD(pt_regs, long_cs, cs, u64)      \
   FIELD(pt_regs, ip, ip, u64)           \
   FIELD(pt_regs, sp, sp, u64)
 #endif
