@@ -280,7 +280,8 @@ static __always_inline u64 peer_inode(u64 sk) {
 static __always_inline void describe_unix(struct trace_channel_record *record, u64 sk) {
   record->unix_end.peer_inode = peer_inode(sk);
   record->unix_end.type = GET(sk, sock, type);
-  record->unix_end.listening = GET(sk, sock, state) == TCP_LISTEN;
+  const u64 peer = GET_FAR(sk, unix_sock, peer);
+  record->unix_end.mutual = peer && GET_FAR(peer, unix_sock, peer) == sk;
   record->unix_end.net_ns = GET(GET(sk, sock, net), net, inum);
   record->unix_end.peer_pid = own_number(GET_FAR(sk, sock, peer_pid));
   const u64 address = GET_FAR(sk, unix_sock, addr);
@@ -470,7 +471,8 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
       if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
         kind = TRACE_MEMFD;
       } else if (GET(super, super_block, dev) == filter.shm_device) {
-        kind = TRACE_POSIXSHM;
+        kind = (u32)text == (u32)NAME8('s', 'e', 'm', '.', 0, 0, 0, 0) ? TRACE_POSIXSEM
+                                                                        : TRACE_POSIXSHM;
       }
       distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
     }
@@ -908,6 +910,19 @@ __noinline int find_channel(u64 pid_tgid, u64 regs, u64 number, u64 outcome) {
       }
       slot->detail = (u64)type << 32 | command;
       return find_file(pid_tgid, (s32)argument, as);
+    }
+    case SHAPE_SPLICE: {
+      const int to = find_file(pid_tgid, (s32)argument_of(regs, call->detail), AS_FILE);
+      const u64 key = to ? 0 : slot->found_key;
+      const u32 kind = slot->found_kind;
+      const int from = find_file(pid_tgid, (s32)argument, AS_FILE);
+      slot->detail = from ? 0 : key;
+      if (from == NOT_WANTED) {
+        slot->found_key = key;
+        slot->found_kind = kind;
+        return to;
+      }
+      return from;
     }
     case SHAPE_PATH:
       return find_path(pid_tgid, call->kind, argument);

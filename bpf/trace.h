@@ -62,6 +62,7 @@ enum trace_shape {
   SHAPE_FCNTL,      /* likewise, when the command is one of locks, leases or pipes */
   SHAPE_PATH,       /* an argument is a path in /dev/shm or the name of a queue */
   SHAPE_OPEN,       /* the result is a descriptor: of something with a name */
+  SHAPE_SPLICE,     /* two descriptors: from, and as detail, to */
 };
 
 /** What a call tells beside its channel. */
@@ -173,7 +174,7 @@ struct trace_unix {
   u32 type;
   u32 peer_pid;
   u32 net_ns;
-  u32 listening;
+  u32 mutual; /* its peer's peer is it */
 };
 
 struct trace_inet {
