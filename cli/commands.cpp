@@ -10,6 +10,7 @@
 #include "cli/commands/leaks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
+#include "cli/commands/trace.h"
 #include "cli/commands/why.h"
 
 namespace ipcscope {
@@ -24,6 +25,8 @@ std::span<const Command> command_table() {
        leaks_notes, add_leaks_options, run_leaks},
       {"why", "See", "say who waits for whom, to the root, and what is stuck", why_notes,
        add_why_options, run_why},
+      {"trace", "Watch", "print each IPC operation as it happens", trace_notes, add_trace_options,
+       run_trace},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
        add_doctor_options, run_doctor},
   };

@@ -26,6 +26,23 @@ struct LeakOptions {
   bool no_backup = false;
 };
 
+/// What only `trace` understands.
+struct TraceOptions {
+  std::string duration;
+  std::string tid;
+  std::string comm;
+  std::string channel;
+  std::string slower_than;
+  std::string count;
+  std::string payload;  ///< bytes; empty: none
+  std::string perfetto;
+  std::string write;
+  std::string from;
+  bool errors = false;
+  bool connect = false;
+  bool summary = false;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -42,6 +59,7 @@ struct Options {
   bool tree = false;
   bool strict = false;
   LeakOptions leaks;
+  TraceOptions trace;
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look

@@ -13,6 +13,7 @@ struct TracePeer {
   int32_t pid = 0;  ///< 0: not known
   int32_t tid = 0;  ///< 0: which thread is not known
   std::string_view comm;
+  uint32_t thread_index = UINT32_MAX;  ///< as TraceEvent has it
 };
 
 /// One IPC operation, as it ended, or as it was when the trace ended. What views point to lives

@@ -294,6 +294,7 @@ TracePeer TraceDecoder::find_peer(End& end, uint32_t thread, TraceDirection dire
     const Thread& known = threads_[other];
     peer.pid = known.pid;
     peer.tid = known.tid;
+    peer.thread_index = other;
     peer.comm = {known.comm, ::strnlen(known.comm, sizeof known.comm)};
   }
   return peer;
