@@ -373,16 +373,13 @@ int stream(const Options& options, const Stage& stage, const Question& question,
     return count;
   };
   run_until_end(question, drain, [&] { return sieve.is_full() || out.error() != 0; });
-  const std::vector<TraceBlocked> none;
-  const uint64_t unfinished = [&] {
-    drain();
-    return tell_unfinished(question, probe, stage.proc, sieve);
-  }();
   probe.stop();
   drain();
   if (const uint64_t lost = probe.take_lost() + probe.missed(); lost > 0) {
     sieve.lost(lost);
   }
+  // Behind the end of the probes: the look starts processes of its own.
+  const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
   writer.end({sieve.shown(), sieve.lost(), unfinished});
   out.flush();
   return finish(options, sieve.lost(), probe.gaps());
