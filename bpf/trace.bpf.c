@@ -385,11 +385,11 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
   slot->found_key = 0;
   slot->found_kind = TRACE_NO_KIND;
   const u64 task = bpf_get_current_task();
-  const u64 files = GET_FAR(task, task_struct, files);
+  const u64 files = GET(task, task_struct, files);
   if (!files || fd < 0) {
     return NOT_WANTED;
   }
-  const u64 table = GET_FAR(files, files_struct, fdt);
+  const u64 table = GET(files, files_struct, fdt);
   if ((u32)fd >= GET(table, fdtable, max_fds)) {
     return NOT_WANTED;
   }
@@ -397,10 +397,10 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
   if (!file) {
     return NOT_WANTED;
   }
-  const u64 inode = GET_FAR(file, file, inode);
+  const u64 inode = GET(file, file, inode);
   const u32 mode = GET(inode, inode, mode);
   const u64 ino = GET(inode, inode, ino);
-  const u64 super = GET_FAR(inode, inode, sb);
+  const u64 super = GET(inode, inode, sb);
   u64 sk = 0;
   u64 private = 0;
   u64 stamp = 1;
@@ -777,9 +777,12 @@ static __always_inline bool is_native(u64 regs) {
 }
 #endif
 
-SEC("raw_tp/sys_enter")
-int trace_enter(struct bpf_raw_tracepoint_args *ctx) {
-  const u64 number = ctx->args[1];
+/*
+ * The two ends of a system call are seen in one of two ways. The tracepoint of each call leaves the
+ * others alone; where tracefs is not mounted, it cannot be found, and the one before all calls has
+ * to do, which costs every call of the host more. The programs of the other way are empty.
+ */
+static __always_inline int note_begin(u64 number) {
   if (number >= TRACE_CALLS || !calls[number].shape) {
     return 0;
   }
@@ -794,6 +797,24 @@ int trace_enter(struct bpf_raw_tracepoint_args *ctx) {
     slot->begin_ns = bpf_ktime_get_ns();
   }
   return 0;
+}
+
+SEC("raw_tp/sys_enter")
+int trace_enter(struct bpf_raw_tracepoint_args *ctx) {
+  return filter.each_call ? 0 : note_begin(ctx->args[1]);
+}
+
+/* What perf_call_bpf_enter() and _exit() of kernel/trace/trace_syscalls.c hand over. */
+struct call_tracepoint {
+  u64 head;
+  s32 number;
+  u32 reserved;
+  s64 result;
+};
+
+SEC("tracepoint")
+int trace_call_enter(struct call_tracepoint *ctx) {
+  return filter.each_call ? note_begin((u64)(s64)ctx->number) : 0;
 }
 
 /** User address of the first byte that a call moved. */
@@ -977,11 +998,7 @@ __noinline int tell_passed(u64 pid_tgid, u64 message, u32 call, u64 end_ns, u64 
   return 0;
 }
 
-SEC("raw_tp/sys_exit")
-int trace_exit(struct bpf_raw_tracepoint_args *ctx) {
-  const u64 regs = ctx->args[0];
-  const s64 result = (s64)ctx->args[1];
-  u64 number = (u64)number_of_call(regs);
+static __always_inline int note_end(void *ctx, u64 regs, u64 number, s64 result) {
   barrier_var(number); /* else what is checked is a copy of 32 bits */
   if (number >= TRACE_CALLS) {
     return 0;
@@ -996,6 +1013,9 @@ int trace_exit(struct bpf_raw_tracepoint_args *ctx) {
   if (!slot) {
     return 0;
   }
+  /* A pointer that the verifier knows the type of becomes a number, as find_channel() wants it. */
+  *(volatile u64 *)&slot->registers = regs;
+  regs = *(volatile u64 *)&slot->registers;
   struct operation operation = {0};
   operation.end_ns = bpf_ktime_get_ns();
   operation.duration_ns = UNKNOWN_U64;
@@ -1050,6 +1070,22 @@ int trace_exit(struct bpf_raw_tracepoint_args *ctx) {
                 operation.channel);
   }
   return 0;
+}
+
+SEC("raw_tp/sys_exit")
+int trace_exit(struct bpf_raw_tracepoint_args *ctx) {
+  const u64 regs = ctx->args[0];
+  return filter.each_call ? 0
+                          : note_end(ctx, regs, (u64)number_of_call(regs), (s64)ctx->args[1]);
+}
+
+SEC("tracepoint")
+int trace_call_exit(struct call_tracepoint *ctx) {
+  if (!filter.each_call || !HAS_HELPER(task_pt_regs)) {
+    return 0;
+  }
+  struct task_struct *task = bpf_get_current_task_btf();
+  return note_end(ctx, (u64)bpf_task_pt_regs(task), (u64)(s64)ctx->number, ctx->result);
 }
 
 /* include/trace/events/signal.h: sig, info, task, group, result. */

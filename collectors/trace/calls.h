@@ -19,7 +19,8 @@ enum class TraceDirection : uint8_t {
 /// An operation that can be traced.
 struct TraceCall {
   int number;             ///< of the system call, or one of TRACE_CALL_*
-  const char* operation;  ///< as TraceEvent has it
+  const char* tracepoint;  ///< sys_enter_TRACEPOINT of tracefs
+  const char* operation;   ///< as TraceEvent has it
   uint64_t kinds;         ///< of channels that it can be about: bits of trace_kind
   trace_call kernel;      ///< what the probe does with it
   TraceDirection direction = TraceDirection::none;
@@ -35,6 +36,7 @@ const TraceCall* trace_call_at(uint32_t index);
 /// The name of a futex operation: "futex_wake" of FUTEX_WAKE, with or without flags.
 const char* futex_operation(uint64_t operation, TraceDirection& direction);
 
+bool is_selected(const TraceCall& call, const TraceRequest& request);
 /// Fills in the table of the probe: those calls that can be about what is asked for.
 void select_calls(const TraceRequest& request, std::span<trace_call, TRACE_CALLS> calls);
 
