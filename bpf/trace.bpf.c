@@ -519,6 +519,7 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
     describe_inet(record, sk);
   } else if (!sk) {
     const u64 dentry = GET_FAR(file, file, dentry);
+    record->unlinked = GET(inode, inode, nlink) == 0;
     const u32 length = GET(dentry, dentry, name_length);
     record->name_length = (u16)(length < TRACE_NAME_MAX ? length : TRACE_NAME_MAX);
     bpf_probe_read_kernel_str(record->name, TRACE_NAME_MAX,

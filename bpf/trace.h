@@ -200,7 +200,7 @@ struct trace_channel_record {
   u32 tid;        /* who used it */
   u32 name_space; /* of System V objects */
   u16 name_length;
-  u16 unused;
+  u16 unlinked; /* its file had no name any more */
   union {
     struct trace_unix unix_end;
     struct trace_inet inet;

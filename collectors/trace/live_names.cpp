@@ -70,7 +70,7 @@ bool is_within_host(const InetName& local, const InetName& remote) {
          (remote.is_mapped() && remote.address[12] == 127);
 }
 
-/// "@name" for an abstract one, else the path without its final NUL. Empty: it has none.
+/// What the directory calls it, or a part of it where it is long.
 std::string_view entry_name(const trace_channel_record& record) {
   const std::string_view name(record.name, std::min<size_t>(record.name_length, TRACE_NAME_MAX));
   return name.substr(0, name.find('\0'));
@@ -96,18 +96,22 @@ LiveTraceNames::LiveTraceNames(const ProcRoot& proc)
       own_ipc_ns_(proc.namespace_id(::getpid(), "ipc").value_or(0)),
       own_net_ns_(proc.namespace_id(::getpid(), "net").value_or(0)) {}
 
-/// Where a descriptor leads, if it still leads to this inode.
-std::string LiveTraceNames::path(int32_t pid, int32_t fd, uint64_t inode) const {
-  if (pid <= 0 || fd < 0) {
+/// Where a descriptor leads, if it is still the same file: the number of an inode may have been given
+/// to another one meanwhile, so the last component has to agree, too.
+std::string LiveTraceNames::path(const trace_channel_record& record, int32_t pid) const {
+  if (pid <= 0 || record.fd < 0) {
     return {};
   }
-  const std::string link = fmt::format("{}/fd/{}", pid, fd);
+  const std::string link = fmt::format("{}/fd/{}", pid, record.fd);
   struct statx status {};
   if (::statx(proc_.descriptor(), link.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &status) != 0 ||
-      status.stx_ino != inode) {
+      status.stx_ino != record.number) {
     return {};
   }
-  return proc_.link(link.c_str()).value_or(std::string());
+  std::string found = proc_.link(link.c_str()).value_or(std::string());
+  const std::string_view name =
+      std::string_view(found).substr(found.find_last_of('/') + 1);  // npos + 1 is 0
+  return name.starts_with(entry_name(record)) ? found : std::string();
 }
 
 /// What is in /dev/shm under this inode: sem_open() makes a semaphore under another name, which is
@@ -125,15 +129,14 @@ std::string LiveTraceNames::shm_entry(uint64_t inode) const {
   return {};
 }
 
-TraceName LiveTraceNames::shm_name(std::string name, uint64_t inode) const {
-  const std::string listed = shm_entry(inode);
-  const bool semaphore = (listed.empty() ? name : listed).starts_with("sem.");
+TraceName LiveTraceNames::shm_name(const trace_channel_record& record) const {
+  const std::string listed = shm_entry(record.number);
+  const std::string_view shown = listed.empty() ? entry_name(record) : listed;
+  const bool semaphore = shown.starts_with("sem.");
   const uint8_t kind = semaphore ? TRACE_POSIXSEM : TRACE_POSIXSHM;
-  const std::string_view shown = listed.empty() ? std::string_view(name) : listed;
-  std::string id =
-      fmt::format("{}:/{}", trace_word(kind), semaphore ? shown.substr(4) : shown);
-  if (listed.empty()) {
-    id += fmt::format("#{}", inode);
+  std::string id = fmt::format("{}:/{}", trace_word(kind), semaphore ? shown.substr(4) : shown);
+  if (record.unlinked != 0) {
+    id += fmt::format("#{}", record.number);
   }
   return {std::move(id), kind};
 }
@@ -182,7 +185,7 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
         const bool semaphore = kind == TRACE_POSIXSEM;
         return {fmt::format("{}:/{}", word, semaphore ? name.substr(4) : name), kind};
       }
-      return shm_name(std::string(name), record.number);
+      return shm_name(record);
     }
     case TRACE_MEMFD: {
       std::string_view name = entry_name(record);
@@ -190,16 +193,19 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
       return {fmt::format("memfd:{}#{}", name, record.number), kind};
     }
     case TRACE_FIFO: {
-      const std::string found = path(pid, record.fd, record.number);
-      return {found.empty() ? fmt::format("fifo:#{}", record.number) : "fifo:" + found, kind};
+      const std::string found = path(record, pid);
+      return {found.empty() ? fmt::format("fifo:{}#{}", entry_name(record), record.number)
+                            : "fifo:" + found,
+              kind};
     }
     case TRACE_FLOCK:
     case TRACE_FCNTL:
     case TRACE_OFD:
     case TRACE_LEASE: {
-      const std::string found = path(pid, record.fd, record.number);
+      const std::string found = path(record, pid);
       if (found.empty()) {
-        return {fmt::format("{}:#{}:{}", word, device_text(record.device), record.number), kind};
+        return {fmt::format("{}:{}#{}:{}", word, entry_name(record), device_text(record.device),
+                            record.number), kind};
       }
       const bool unlinked = found.ends_with(deleted_suffix);
       return {fmt::format("{}:{}{}", word, without_deleted(found, unlinked),

@@ -26,9 +26,9 @@ class LiveTraceNames final : public TraceNames {
   };
   const Mapping* find_mapping(int32_t pid, uint64_t address);
   void read_mappings(int32_t pid);
-  [[nodiscard]] std::string path(int32_t pid, int32_t fd, uint64_t inode) const;
+  [[nodiscard]] std::string path(const trace_channel_record& record, int32_t pid) const;
   [[nodiscard]] std::string shm_entry(uint64_t inode) const;
-  TraceName shm_name(std::string name, uint64_t inode) const;
+  [[nodiscard]] TraceName shm_name(const trace_channel_record& record) const;
 
   const ProcRoot& proc_;
   uint32_t own_ipc_ns_ = 0, own_net_ns_ = 0;

@@ -27,6 +27,8 @@ class Program {
   [[nodiscard]] pid_t pid() const { return pid_; }
   /// What it prints up to its first newline, which is left out; all of it when it ends before.
   std::string read_line(Seconds limit);
+  /// The same of its standard error.
+  std::string read_error_line(Seconds limit);
   /// All that it still prints on both outputs.
   void read_all(Seconds limit);
   void close_input() { input_.reset(); }
