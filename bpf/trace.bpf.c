@@ -682,7 +682,7 @@ static __always_inline void fill_event(struct trace_event_record *event,
 }
 
 /** Sends an operation, or counts it. buffer: user address of what was moved. */
-static __always_inline int send(void *ctx, struct trace_slot *slot, u64 task, u64 pid_tgid,
+static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
                                 const struct operation *operation, u64 buffer) {
   if (filter.summary) {
     return add_to_sum(operation->index << 8 | (operation->kind & 0xff), (u64)operation->result,
@@ -695,7 +695,7 @@ static __always_inline int send(void *ctx, struct trace_slot *slot, u64 task, u6
     note_lost();
     return 0;
   }
-  if (ctx && (filter.payload || filter.stacks)) {
+  if (filter.payload || filter.stacks) {
     const u32 zero = 0;
     struct large_record *large = bpf_map_lookup_elem(&trace_large, &zero);
     if (!large) {
@@ -720,7 +720,8 @@ static __always_inline int send(void *ctx, struct trace_slot *slot, u64 task, u6
         size = TRACE_PAYLOAD_MAX;
       }
       const long stack =
-          bpf_get_stack(ctx, large->tail + size, TRACE_STACK_MAX * 8, BPF_F_USER_STACK);
+          bpf_get_task_stack(bpf_get_current_task_btf(), large->tail + size, TRACE_STACK_MAX * 8,
+                             BPF_F_USER_STACK);
       if (stack > 0) {
         large->event.stack = (u16)(stack / 8);
         size += (u32)stack;
@@ -778,15 +779,8 @@ static __always_inline bool is_native(u64 regs) {
 }
 #endif
 
-/*
- * The two ends of a system call are seen in one of two ways. The tracepoint of each call leaves the
- * others alone; where tracefs is not mounted, it cannot be found, and the one before all calls has
- * to do, which costs every call of the host more. The programs of the other way are empty.
- */
-static __always_inline int note_begin(u64 number) {
-  if (number >= TRACE_CALLS || !calls[number].shape) {
-    return 0;
-  }
+/** In functions of their own, so that calls that are not traced pay for no more than a look. */
+__noinline int note_begin(u32 number) {
   const u64 pid_tgid = bpf_get_current_pid_tgid();
   if (!is_wanted_task(bpf_get_current_task(), pid_tgid)) {
     return 0;
@@ -794,7 +788,7 @@ static __always_inline int note_begin(u64 number) {
   struct trace_slot *slot = slot_of(pid_tgid);
   if (slot) {
     slot->tid = (u32)pid_tgid;
-    slot->call = (u32)number + 1;
+    slot->call = number + 1;
     slot->begin_ns = bpf_ktime_get_ns();
   }
   return 0;
@@ -802,20 +796,8 @@ static __always_inline int note_begin(u64 number) {
 
 SEC("raw_tp/sys_enter")
 int trace_enter(struct bpf_raw_tracepoint_args *ctx) {
-  return filter.each_call ? 0 : note_begin(ctx->args[1]);
-}
-
-/* What perf_call_bpf_enter() and _exit() of kernel/trace/trace_syscalls.c hand over. */
-struct call_tracepoint {
-  u64 head;
-  s32 number;
-  u32 reserved;
-  s64 result;
-};
-
-SEC("tracepoint")
-int trace_call_enter(struct call_tracepoint *ctx) {
-  return filter.each_call ? note_begin((u64)(s64)ctx->number) : 0;
+  const u64 number = ctx->args[1];
+  return number < TRACE_CALLS && calls[number].shape ? note_begin((u32)number) : 0;
 }
 
 /** User address of the first byte that a call moved. */
@@ -994,29 +976,23 @@ __noinline int tell_passed(u64 pid_tgid, u64 message, u32 call, u64 end_ns, u64 
     operation.kind = TRACE_FD;
     operation.detail = slot->found_key;
     operation.result = fd;
-    send(NULL, slot, bpf_get_current_task(), pid_tgid, &operation, 0);
+    send(slot, bpf_get_current_task(), pid_tgid, &operation, 0);
   }
   return 0;
 }
 
-static __always_inline int note_end(void *ctx, u64 regs, u64 number, s64 result) {
-  barrier_var(number); /* else what is checked is a copy of 32 bits */
+__noinline int note_end(u64 regs, u64 number, u64 outcome) {
   if (number >= TRACE_CALLS) {
     return 0;
   }
+  const s64 result = (s64)outcome;
   const struct trace_call *call = &calls[number];
-  if (!call->shape) {
-    return 0;
-  }
   const u64 pid_tgid = bpf_get_current_pid_tgid();
   const u64 task = bpf_get_current_task();
   struct trace_slot *slot = slot_of(pid_tgid);
   if (!slot) {
     return 0;
   }
-  /* A pointer that the verifier knows the type of becomes a number, as find_channel() wants it. */
-  *(volatile u64 *)&slot->registers = regs;
-  regs = *(volatile u64 *)&slot->registers;
   struct operation operation = {0};
   operation.end_ns = bpf_ktime_get_ns();
   operation.duration_ns = UNKNOWN_U64;
@@ -1062,7 +1038,7 @@ static __always_inline int note_end(void *ctx, u64 regs, u64 number, s64 result)
     if (filter.payload && call->payload) {
       buffer = payload_of(call->payload, argument_of(regs, 1));
     }
-    send(ctx, slot, task, pid_tgid, &operation, buffer);
+    send(slot, task, pid_tgid, &operation, buffer);
   }
   if (call->moves && call->payload == PAYLOAD_MESSAGE && kind == TRACE_UNIX && result >= 0 &&
       is_wanted_kind(TRACE_FD)) {
@@ -1076,17 +1052,9 @@ static __always_inline int note_end(void *ctx, u64 regs, u64 number, s64 result)
 SEC("raw_tp/sys_exit")
 int trace_exit(struct bpf_raw_tracepoint_args *ctx) {
   const u64 regs = ctx->args[0];
-  return filter.each_call ? 0
-                          : note_end(ctx, regs, (u64)number_of_call(regs), (s64)ctx->args[1]);
-}
-
-SEC("tracepoint")
-int trace_call_exit(struct call_tracepoint *ctx) {
-  if (!filter.each_call || !HAS_HELPER(task_pt_regs)) {
-    return 0;
-  }
-  struct task_struct *task = bpf_get_current_task_btf();
-  return note_end(ctx, (u64)bpf_task_pt_regs(task), (u64)(s64)ctx->number, ctx->result);
+  u64 number = (u64)number_of_call(regs);
+  barrier_var(number); /* else what is checked is a copy of 32 bits */
+  return number < TRACE_CALLS && calls[number].shape ? note_end(regs, number, ctx->args[1]) : 0;
 }
 
 /* include/trace/events/signal.h: sig, info, task, group, result. */
@@ -1120,7 +1088,7 @@ int trace_signal_generate(struct bpf_raw_tracepoint_args *ctx) {
   operation.index = 250;
   struct trace_slot *slot = slot_of(pid_tgid);
   if (slot) {
-    send(ctx, slot, current, pid_tgid, &operation, 0);
+    send(slot, current, pid_tgid, &operation, 0);
   }
   return 0;
 }
@@ -1144,7 +1112,7 @@ int trace_signal_deliver(struct bpf_raw_tracepoint_args *ctx) {
   operation.index = 251;
   struct trace_slot *slot = slot_of(pid_tgid);
   if (slot) {
-    send(ctx, slot, current, pid_tgid, &operation, 0);
+    send(slot, current, pid_tgid, &operation, 0);
   }
   return 0;
 }
@@ -1180,7 +1148,7 @@ int trace_io_uring(struct bpf_raw_tracepoint_args *ctx) {
   operation.kind = slot->found_kind;
   operation.call = TRACE_CALL_IO_URING;
   operation.index = 254;
-  send(ctx, slot, current, pid_tgid, &operation, 0);
+  send(slot, current, pid_tgid, &operation, 0);
   return 0;
 }
 

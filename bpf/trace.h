@@ -124,8 +124,6 @@ struct trace_filter {
   u32 shm_device;    /* of /dev/shm */
   u32 comm_set;
   u32 tid;
-  u32 each_call; /* by the tracepoint of each call, not by that before all of them */
-  u32 reserved;
   char comm[16];
 };
 
@@ -220,7 +218,7 @@ struct trace_slot {
   u32 found_kind;
   u64 found_key; /* the channel that was looked for last; 0: none */
   u64 detail;
-  u64 registers;
+  u64 unused;
 };
 RECORD_ASSERT(sizeof(struct trace_slot) == 64, "trace_slot");
 #define TRACE_SLOTS 65536

@@ -19,8 +19,7 @@ enum class TraceDirection : uint8_t {
 /// An operation that can be traced.
 struct TraceCall {
   int number;             ///< of the system call, or one of TRACE_CALL_*
-  const char* tracepoint;  ///< sys_enter_TRACEPOINT of tracefs
-  const char* operation;   ///< as TraceEvent has it
+  const char* operation;  ///< as TraceEvent has it
   uint64_t kinds;         ///< of channels that it can be about: bits of trace_kind
   trace_call kernel;      ///< what the probe does with it
   TraceDirection direction = TraceDirection::none;

@@ -4,16 +4,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <fcntl.h>
-#include <linux/perf_event.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
 #include "collectors/base/parse.h"
@@ -83,16 +78,6 @@ Result<void> find_channel(const std::string& id, trace_filter& filter) {
   return {};
 }
 
-/// Where tracefs is mounted; null when it is not. It is not mounted for this.
-const char* find_tracefs() {
-  for (const char* path : {"/sys/kernel/tracing", "/sys/kernel/debug/tracing"}) {
-    if (::access(fmt::format("{}/events/syscalls", path).c_str(), R_OK | X_OK) == 0) {
-      return path;
-    }
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<TraceProbe>> TraceProbe::start(const TraceRequest& request,
@@ -157,9 +142,6 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   if (::stat("/dev/shm", &shm) == 0) {
     filter.shm_device = record_device(shm.st_dev);
   }
-  tracefs_ = find_tracefs();
-  by_call_ = tracefs_ != nullptr;
-  filter.each_call = by_call_ ? 1 : 0;
   std::array<trace_call, TRACE_CALLS> calls{};
   select_calls(request, calls);
 
@@ -196,21 +178,7 @@ Result<void> TraceProbe::attach(const TraceRequest& request) {
     return 0;
   };
   const bool calls = (request.kinds & ~bit(TRACE_SIGNAL)) != 0;
-  if (calls && by_call_) {
-    for (const TraceCall& call : trace_calls()) {
-      if (!is_selected(call, request)) {
-        continue;
-      }
-      // Older kernels have fewer calls. The exit first: what begins earlier has no duration.
-      if (const Result<void> exit = attach_call("exit", call.tracepoint, program_.call_exit); !exit) {
-        return exit;
-      }
-      if (const Result<void> enter = attach_call("enter", call.tracepoint, program_.call_enter);
-          !enter) {
-        return enter;
-      }
-    }
-  } else if (calls) {
+  if (calls) {
     if (const int error = open("sys_exit", program_.exit); error != 0) {
       return system_failure("attaching to the tracepoint sys_exit", -error);
     }
@@ -233,33 +201,6 @@ Result<void> TraceProbe::attach(const TraceRequest& request) {
   return {};
 }
 
-/// The tracepoint of one end of one system call. Does nothing where the kernel has no such call.
-Result<void> TraceProbe::attach_call(const char* end, const char* name, int program) {
-  char path[128];
-  *fmt::format_to_n(path, sizeof path - 1, "{}/events/syscalls/sys_{}_{}/id", tracefs_, end, name)
-       .out = '\0';
-  const Fd file(::open(path, O_RDONLY | O_CLOEXEC));
-  char text[16] = {};
-  if (!file || ::read(file.get(), text, sizeof text - 1) <= 0) {
-    return {};
-  }
-  perf_event_attr attributes{};
-  attributes.type = PERF_TYPE_TRACEPOINT;
-  attributes.size = sizeof attributes;
-  attributes.config = std::strtoull(text, nullptr, 10);
-  attributes.sample_period = 1;
-  attributes.wakeup_events = 1;
-  // The program runs on all CPUs: it hangs at the tracepoint, and not at the event.
-  Fd event(static_cast<int>(
-      ::syscall(SYS_perf_event_open, &attributes, -1, 0, -1, PERF_FLAG_FD_CLOEXEC)));
-  if (!event || ::ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, program) != 0 ||
-      ::ioctl(event.get(), PERF_EVENT_IOC_ENABLE, 0) != 0) {
-    return system_failure(fmt::format("attaching to the tracepoint sys_{}_{}", end, name));
-  }
-  links_.push_back(std::move(event));
-  return {};
-}
-
 void TraceProbe::stop() { links_.clear(); }
 
 uint64_t TraceProbe::take_lost() {
@@ -270,9 +211,8 @@ uint64_t TraceProbe::not_summed() const { return program_.counters->not_summed; 
 
 uint64_t TraceProbe::missed() const {
   uint64_t missed = 0;
-  for (const int program :
-       {program_.enter, program_.exit, program_.call_enter, program_.call_exit,
-        program_.signal_generate, program_.signal_deliver, program_.io_uring}) {
+  for (const int program : {program_.enter, program_.exit, program_.signal_generate,
+                            program_.signal_deliver, program_.io_uring}) {
     bpf_prog_info info{};
     u32 size = sizeof info;
     if (::bpf_obj_get_info_by_fd(program, &info, &size) == 0) {

@@ -62,12 +62,9 @@ class TraceProbe {
   TraceProbe() = default;
   Result<void> load(const TraceRequest& request, const ProcRoot& proc);
   Result<void> attach(const TraceRequest& request);
-  Result<void> attach_call(const char* end, const char* name, int program);
 
   trace_program program_{};
   std::vector<Fd> links_;
-  const char* tracefs_ = nullptr;
-  bool by_call_ = false;  ///< by the tracepoint of each call
   std::unique_ptr<RingReader> ring_;
   std::vector<std::string> gaps_;
 };

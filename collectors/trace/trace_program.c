@@ -44,8 +44,6 @@ static int load_light(struct trace_program* program, const struct trace_constant
   }
   program->enter = skeleton->progs.trace_enter.prog_fd;
   program->exit = skeleton->progs.trace_exit.prog_fd;
-  program->call_enter = skeleton->progs.trace_call_enter.prog_fd;
-  program->call_exit = skeleton->progs.trace_call_exit.prog_fd;
   program->signal_generate = skeleton->progs.trace_signal_generate.prog_fd;
   program->signal_deliver = skeleton->progs.trace_signal_deliver.prog_fd;
   program->io_uring = skeleton->progs.trace_io_uring.prog_fd;
@@ -75,8 +73,6 @@ static int load_full(struct trace_program* program, const struct trace_constants
   }
   program->enter = bpf_program__fd(skeleton->progs.trace_enter);
   program->exit = bpf_program__fd(skeleton->progs.trace_exit);
-  program->call_enter = bpf_program__fd(skeleton->progs.trace_call_enter);
-  program->call_exit = bpf_program__fd(skeleton->progs.trace_call_exit);
   program->signal_generate = bpf_program__fd(skeleton->progs.trace_signal_generate);
   program->signal_deliver = bpf_program__fd(skeleton->progs.trace_signal_deliver);
   program->io_uring = bpf_program__fd(skeleton->progs.trace_io_uring);

@@ -15,8 +15,6 @@ extern "C" {
 struct trace_program {
   int enter; /* descriptors of the programs */
   int exit;
-  int call_enter;
-  int call_exit;
   int signal_generate;
   int signal_deliver;
   int io_uring;
