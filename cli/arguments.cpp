@@ -290,7 +290,7 @@ void add_trace_options(CLI::App& app, Options& options) {
       ->group(until);
   constexpr const char* output = "Output";
   app.add_option("--payload", trace.payload,
-                 "show the first bytes (32) of what was moved: copies data of the processes")
+                 "show the first bytes of what was moved: copies user data")
       ->type_name("[BYTES]")
       ->expected(0, 1)
       ->default_str("32")

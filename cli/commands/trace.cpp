@@ -27,12 +27,12 @@
 
 namespace ipcscope {
 
-const char* const trace_notes = R"(Mechanisms are the kinds of 'ipcscope ls', and signal, fd (descriptors passed in messages), splice and
-poll (waits for several descriptors). Only their probes are attached; while one is, each system call
-of the host takes a little longer. ipcscope does not trace itself, nor who passes its output on.
+const char* const trace_notes = R"(Mechanisms are the kinds of 'ipcscope ls', and signal, fd (descriptors passed in messages), splice
+and poll (waits for several descriptors). While it runs, each system call of the host takes a little
+longer. ipcscope traces neither itself nor who passes its output on.
 
-Events that found no room are counted where they are missing. What is still blocked at the end is
-printed then, marked unfinished.
+Operations that found no room are counted where they are missing. What is still blocked at the end
+is printed then, marked unfinished.
 
 Examples:
   ipcscope trace -p 812
