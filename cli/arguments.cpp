@@ -381,8 +381,8 @@ Result<uint64_t> parse_duration(std::string_view text) {
     std::string_view name;
     double seconds;
   };
-  static constexpr Unit units[] = {{"ms", 1e-3}, {"s", 1},     {"min", 60}, {"m", 60},
-                                   {"h", 3600},  {"d", 86400}, {"", 1}};
+  static constexpr Unit units[] = {{"us", 1e-6}, {"ms", 1e-3}, {"s", 1},     {"min", 60},
+                                   {"m", 60},    {"h", 3600},  {"d", 86400}, {"", 1}};
   constexpr double most = 1e9;  // seconds
   for (const Unit& unit : units) {
     if (text.ends_with(unit.name)) {

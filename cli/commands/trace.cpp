@@ -149,6 +149,17 @@ Result<Question> make_question(const Options& options) {
     }
     request.payload = static_cast<uint32_t>(*payload);
   }
+  if (!trace.channel.empty()) {
+    const size_t colon = trace.channel.find(':');
+    const auto kind = trace_kind_from_word(std::string_view(trace.channel).substr(0, colon));
+    if (colon == std::string::npos || !kind || *kind >= TRACE_CHANNEL_KINDS) {
+      return failure(fmt::format("'{}' is no channel's id, see 'ipcscope ls'",
+                                 escaped(trace.channel, {})));
+    }
+    if (options.words.empty()) {
+      question.wanted = request.kinds = bit(*kind) | (*kind == TRACE_POSIXSEM ? bit(TRACE_FUTEX) : 0);
+    }
+  }
   request.comm = trace.comm;
   request.cgroup = options.cgroup;
   request.channel = trace.channel;

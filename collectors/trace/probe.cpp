@@ -43,11 +43,11 @@ Result<void> find_cgroup(const std::string& path, trace_filter& filter) {
 }
 
 /// What the kernel can compare of a channel's id; the rest is compared here.
-Result<void> find_channel(const std::string& id, trace_filter& filter) {
+void find_channel(const std::string& id, trace_filter& filter) {
   const size_t colon = id.find(':');
   const auto kind = trace_kind_from_word(std::string_view(id).substr(0, colon));
-  if (!kind || *kind >= TRACE_CHANNEL_KINDS || colon == std::string::npos) {
-    return failure(fmt::format("'{}' is no channel's id, see 'ipcscope ls'", id));
+  if (!kind || colon == std::string::npos) {
+    return;
   }
   filter.channel_kind = *kind;
   std::string_view rest = std::string_view(id).substr(colon + 1);
@@ -75,7 +75,6 @@ Result<void> find_channel(const std::string& id, trace_filter& filter) {
     default:
       break;
   }
-  return {};
 }
 
 }  // namespace
@@ -129,9 +128,7 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
     }
   }
   if (!request.channel.empty()) {
-    if (const Result<void> found = find_channel(request.channel, filter); !found) {
-      return Failure(found.error());
-    }
+    find_channel(request.channel, filter);
   }
   for (const uint64_t key : output_channels(proc)) {
     if (filter.ignored_count < TRACE_IGNORED_MAX) {

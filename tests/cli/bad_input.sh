@@ -69,6 +69,17 @@ expect 2 "ipcscope: '--json' and '--dot' cannot be used together$why" why --json
 expect 2 "ipcscope: '--watch' and '--dot' cannot be used together$why" why --watch 1 --dot
 expect 2 "ipcscope: unknown option '--twise'; did you mean '--twice'?$why" why --twise
 
+trace="; try 'ipcscope trace --help'"
+expect 2 "ipcscope: unknown mechanism 'pip'; did you mean 'pipe'?$trace" trace pip
+expect 2 "ipcscope: '--summary' and '--perfetto' cannot be used together$trace" trace --summary --perfetto x
+expect 2 "ipcscope: '--count' needs a number from 1 to 18446744073709551614$trace" trace -n 0
+expect 2 "ipcscope: '--payload' needs a number from 1 to 1024$trace" trace --payload=4096
+expect 2 "ipcscope: names of threads have at most 15 bytes$trace" trace --comm sixteen-letters-
+expect 2 "ipcscope: 'fast' is not a time, such as 90, 500ms, 10m, 2h or 1d$trace" trace --slower-than fast
+expect 2 "ipcscope: 'pipe' is no channel's id, see 'ipcscope ls'$trace" trace --channel pipe
+expect 3 "ipcscope: '/dev/null' is no file of ipcscope trace --write" trace --from /dev/null
+expect 3 "ipcscope: cannot open '/nowhere': No such file or directory" trace --from /nowhere
+
 # A process that is gone.
 sleep 0 &
 gone=$!
@@ -76,6 +87,7 @@ wait $gone
 expect 2 "ipcscope: no process $gone" ls -p $gone
 expect 2 "ipcscope: no process $gone, and no channel with that number" show $gone
 expect 2 "ipcscope: no process or thread $gone" why $gone
+expect 2 "ipcscope: no process $gone" trace -p $gone
 
 # Without the privilege, BPF is refused and not replaced.
 if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
@@ -86,7 +98,7 @@ if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"
 fi
 
 # Helps are golden: UPDATE=1 writes them anew.
-for command in '' ls show why leaks doctor; do
+for command in '' ls show why leaks trace doctor; do
   # shellcheck disable=SC2086
   run $command --help
   golden=$GOLDEN/help${command:+-$command}.txt
