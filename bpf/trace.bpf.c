@@ -71,10 +71,9 @@ struct {
 } trace_seen SEC(".maps");
 
 struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-  __uint(max_entries, 2048);
-  __uint(map_flags, BPF_F_NO_PREALLOC);
-  __type(key, u32); /* index of the call << 8 | kind */
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, TRACE_SUMS);
+  __type(key, u32);
   __type(value, struct trace_sum);
 } trace_sums SEC(".maps");
 
@@ -90,18 +89,14 @@ struct {
   __type(value, struct large_record);
 } trace_large SEC(".maps");
 
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, u32);
-  __type(value, struct trace_sum);
-} trace_empty_sum SEC(".maps");
-
 /* Constants, as layout is. */
 struct trace_filter filter SEC(".rodata");
 struct trace_call calls[TRACE_CALLS] SEC(".rodata");
 
 struct trace_counters counters;
+
+/* Which of the sums an operation and a kind have; 0: none yet. */
+u16 sum_of[TRACE_SUM_KEYS];
 
 static __always_inline u64 make_key(u64 kind, u64 number) {
   return (kind + 1) << 56 | (number & 0xffffffffffffffULL);
@@ -109,11 +104,17 @@ static __always_inline u64 make_key(u64 kind, u64 number) {
 
 static __always_inline bool is_wanted_kind(u32 kind) { return filter.kinds >> (kind & 63) & 1; }
 
+/*
+ * The word at an address, as a number. For the verifier it is the number of an inode: with direct
+ * reads, a pointer would have a type that allows no arithmetic.
+ */
 static __always_inline u64 read_word(u64 address) {
-  u64 word = 0;
-  bpf_probe_read_kernel(&word, sizeof word, (void *)address);
-  return word;
+  return GET(address - OFFSET(inode, ino), inode, ino);
 }
+
+/* A member that is a pointer, as a number: what it points to is read through GET() again. */
+#define GET_NUMBER(address, structure, member) \
+  read_word((u64)(address) + OFFSET(structure, member))
 
 /** The number of a struct pid in ipcscope's own PID namespace, 0 when it has none there. */
 static __always_inline u32 own_number(u64 pid) {
@@ -167,7 +168,7 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
   }
   if (filter.pid_count) {
     const u32 pid =
-        filter.level ? own_number(GET_FAR(GET_FAR(task, task_struct, group_leader), task_struct,
+        filter.level ? own_number(GET_NUMBER(GET_NUMBER(task, task_struct, group_leader), task_struct,
                                           thread_pid))
                      : group;
     if (!is_wanted_pid(pid)) {
@@ -176,7 +177,7 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
   }
   if (filter.tid) {
     const u32 tid =
-        filter.level ? own_number(GET_FAR(task, task_struct, thread_pid)) : (u32)pid_tgid;
+        filter.level ? own_number(GET_NUMBER(task, task_struct, thread_pid)) : (u32)pid_tgid;
     if (tid != filter.tid) {
       return false;
     }
@@ -185,8 +186,8 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
     return false;
   }
   if (filter.comm_set) {
-    u64 comm[2];
-    bpf_probe_read_kernel(comm, sizeof comm, (void *)(task + OFFSET(task_struct, comm)));
+    const u64 comm[2] = {read_word(task + OFFSET(task_struct, comm)),
+                         read_word(task + OFFSET(task_struct, comm) + 8)};
     const u64 *wanted = (const u64 *)filter.comm;
     /* Behind the NUL may be what is left of a longer name. */
     const u64 first_end = (comm[0] - 0x0101010101010101ULL) & ~comm[0] & 0x8080808080808080ULL;
@@ -208,8 +209,8 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
 
 /** Sends the record of a thread unless it was sent under this name. False: there was no room. */
 static __always_inline bool announce_thread(struct trace_slot *slot, u64 task, u64 pid_tgid) {
-  u64 comm[2];
-  bpf_probe_read_kernel(comm, sizeof comm, (void *)(task + OFFSET(task_struct, comm)));
+  const u64 comm[2] = {read_word(task + OFFSET(task_struct, comm)),
+                       read_word(task + OFFSET(task_struct, comm) + 8)};
   if (slot->announced == (u32)pid_tgid && slot->comm[0] == comm[0] && slot->comm[1] == comm[1]) {
     return true;
   }
@@ -221,9 +222,9 @@ static __always_inline bool announce_thread(struct trace_slot *slot, u64 task, u
   record->reserved = 0;
   record->tid = (u32)pid_tgid;
   if (filter.level) {
-    record->own_tid = own_number(GET_FAR(task, task_struct, thread_pid));
+    record->own_tid = own_number(GET_NUMBER(task, task_struct, thread_pid));
     record->own_pid =
-        own_number(GET_FAR(GET_FAR(task, task_struct, group_leader), task_struct, thread_pid));
+        own_number(GET_NUMBER(GET_NUMBER(task, task_struct, group_leader), task_struct, thread_pid));
   } else {
     record->own_tid = (u32)pid_tgid;
     record->own_pid = pid_tgid >> 32;
@@ -264,27 +265,27 @@ static __always_inline void clear_channel(struct trace_channel_record *record) {
 
 /** The inode number of a socket; 0 when it has no file (any more, or yet). */
 static __always_inline u64 socket_inode(u64 sk) {
-  const u64 socket = GET_FAR(sk, sock, socket);
+  const u64 socket = GET_NUMBER(sk, sock, socket);
   if (!socket) {
     return 0;
   }
-  const u64 file = GET_FAR(socket, socket, file);
+  const u64 file = GET_NUMBER(socket, socket, file);
   return file ? GET(GET(file, file, inode), inode, ino) : 0;
 }
 
 static __always_inline u64 peer_inode(u64 sk) {
-  const u64 peer = GET_FAR(sk, unix_sock, peer);
+  const u64 peer = GET_NUMBER(sk, unix_sock, peer);
   return peer ? socket_inode(peer) : 0;
 }
 
 static __always_inline void describe_unix(struct trace_channel_record *record, u64 sk) {
   record->unix_end.peer_inode = peer_inode(sk);
   record->unix_end.type = GET(sk, sock, type);
-  const u64 peer = GET_FAR(sk, unix_sock, peer);
-  record->unix_end.mutual = peer && GET_FAR(peer, unix_sock, peer) == sk;
+  const u64 peer = GET_NUMBER(sk, unix_sock, peer);
+  record->unix_end.mutual = peer && GET_NUMBER(peer, unix_sock, peer) == sk;
   record->unix_end.net_ns = GET(GET(sk, sock, net), net, inum);
-  record->unix_end.peer_pid = own_number(GET_FAR(sk, sock, peer_pid));
-  const u64 address = GET_FAR(sk, unix_sock, addr);
+  record->unix_end.peer_pid = own_number(GET_NUMBER(sk, sock, peer_pid));
+  const u64 address = GET_NUMBER(sk, unix_sock, addr);
   if (address) {
     const int length = (int)GET(address, unix_address, len) - 2; /* sun_family comes first */
     if (length > 0 && length <= TRACE_NAME_MAX) {
@@ -317,7 +318,7 @@ static __always_inline void describe_inet(struct trace_channel_record *record, u
 
 /** By the names that /proc/PID/fd shows behind "anon_inode:". */
 static __always_inline u32 anonymous_kind(u64 file) {
-  const u64 text = read_word(GET_FAR(GET_FAR(file, file, dentry), dentry, name));
+  const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
   switch (text) {
     case NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd'):
       return TRACE_EVENTFD;
@@ -385,22 +386,22 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
   slot->found_key = 0;
   slot->found_kind = TRACE_NO_KIND;
   const u64 task = bpf_get_current_task();
-  const u64 files = GET(task, task_struct, files);
+  const u64 files = GET_NUMBER(task, task_struct, files);
   if (!files || fd < 0) {
     return NOT_WANTED;
   }
-  const u64 table = GET(files, files_struct, fdt);
+  const u64 table = GET_NUMBER(files, files_struct, fdt);
   if ((u32)fd >= GET(table, fdtable, max_fds)) {
     return NOT_WANTED;
   }
-  const u64 file = read_word(GET_FAR(table, fdtable, fd) + (u64)(u32)fd * 8);
+  const u64 file = read_word(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8);
   if (!file) {
     return NOT_WANTED;
   }
-  const u64 inode = GET(file, file, inode);
+  const u64 inode = GET_NUMBER(file, file, inode);
   const u32 mode = GET(inode, inode, mode);
   const u64 ino = GET(inode, inode, ino);
-  const u64 super = GET(inode, inode, sb);
+  const u64 super = GET_NUMBER(inode, inode, sb);
   u64 sk = 0;
   u64 private = 0;
   u64 stamp = 1;
@@ -417,14 +418,14 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
       distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
     }
   } else if ((mode & S_IFMT) == S_IFSOCK) {
-    private = GET_FAR(file, file, private_data);
-    sk = private ? GET_FAR(private, socket, sk) : 0;
+    private = GET_NUMBER(file, file, private_data);
+    sk = private ? GET_NUMBER(private, socket, sk) : 0;
     if (!sk) {
       return NOT_WANTED;
     }
     kind = socket_kind(sk);
     if (kind == TRACE_UNIX) {
-      stamp = GET_FAR(sk, unix_sock, peer) + (u64)GET(sk, sock, state);
+      stamp = GET_NUMBER(sk, unix_sock, peer) + (u64)GET(sk, sock, state);
     } else if (kind == TRACE_TCP || kind == TRACE_UDP) {
       stamp = (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 |
               GET(sk, sock, num);
@@ -437,8 +438,8 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
     if (major < UNIX98_PTY_SLAVE_MAJOR && major != TTYAUX_MAJOR) {
       return NOT_WANTED;
     }
-    private = GET_FAR(file, file, private_data);
-    const u64 tty = private ? GET_FAR(private, tty_file_private, tty) : 0;
+    private = GET_NUMBER(file, file, private_data);
+    const u64 tty = private ? GET_NUMBER(private, tty_file_private, tty) : 0;
     if (!tty) {
       return NOT_WANTED;
     }
@@ -453,12 +454,12 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
     const u32 magic = (u32)GET(super, super_block, magic);
     if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC) {
       kind = magic == PID_FS_MAGIC ? TRACE_PIDFD : anonymous_kind(file);
-      private = GET_FAR(file, file, private_data);
+      private = GET_NUMBER(file, file, private_data);
       number = private;
       if (kind == TRACE_EVENTFD) {
         number = GET(private, eventfd_ctx, id);
       } else if (kind == TRACE_PIDFD) {
-        const u64 pid = magic == PID_FS_MAGIC ? GET_FAR(inode, inode, private) : private;
+        const u64 pid = magic == PID_FS_MAGIC ? GET_NUMBER(inode, inode, private) : private;
         number = own_number(pid);
         stamp = number + 1;
       }
@@ -467,7 +468,7 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
       kind = TRACE_MQ;
       distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
     } else if (magic == TMPFS_MAGIC) {
-      const u64 text = read_word(GET_FAR(GET_FAR(file, file, dentry), dentry, name));
+      const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
       if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
         kind = TRACE_MEMFD;
       } else if (GET(super, super_block, dev) == filter.shm_device) {
@@ -518,12 +519,12 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
   } else if (kind == TRACE_TCP || kind == TRACE_UDP) {
     describe_inet(record, sk);
   } else if (!sk) {
-    const u64 dentry = GET_FAR(file, file, dentry);
+    const u64 dentry = GET_NUMBER(file, file, dentry);
     record->unlinked = GET(inode, inode, nlink) == 0;
     const u32 length = GET(dentry, dentry, name_length);
     record->name_length = (u16)(length < TRACE_NAME_MAX ? length : TRACE_NAME_MAX);
     bpf_probe_read_kernel_str(record->name, TRACE_NAME_MAX,
-                              (void *)GET_FAR(dentry, dentry, name));
+                              (void *)GET_NUMBER(dentry, dentry, name));
   }
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   return 0;
@@ -537,7 +538,7 @@ __noinline int find_sysv(u64 pid_tgid, u32 kind, u32 id) {
   }
   slot->found_kind = kind;
   const u64 task = bpf_get_current_task();
-  const u64 proxy = GET_FAR(task, task_struct, nsproxy);
+  const u64 proxy = GET_NUMBER(task, task_struct, nsproxy);
   const u32 space = proxy ? GET(GET(proxy, nsproxy, ipc_ns), ipc_namespace, inum) : 0;
   const u64 key = make_key(kind, (u64)id | (u64)(space & 0xffffff) << 32);
   slot->found_key = key;
@@ -627,22 +628,23 @@ static __always_inline u32 magnitude(u64 value) {
   return log;
 }
 
-/** key: index of the call << 8 | kind. */
+/** key: index of the call << 6 | kind. */
 __noinline int add_to_sum(u32 key, u64 outcome, u32 bytes, u64 duration) {
-  struct trace_sum *sum = bpf_map_lookup_elem(&trace_sums, &key);
-  if (!sum) {
-    const u32 zero = 0;
-    struct trace_sum *empty = bpf_map_lookup_elem(&trace_empty_sum, &zero);
-    if (!empty) {
-      return 0;
-    }
-    bpf_map_update_elem(&trace_sums, &key, empty, BPF_NOEXIST);
-    sum = bpf_map_lookup_elem(&trace_sums, &key);
-    if (!sum) {
-      __sync_fetch_and_add(&counters.not_summed, 1);
-      return 0;
-    }
+  if (key >= TRACE_SUM_KEYS) {
+    return 0;
   }
+  u32 at = sum_of[key];
+  if (!at) {
+    /* Two CPUs may do this at once: then it has two sums, which are added up in the end. */
+    at = (u32)__sync_fetch_and_add(&counters.sums, 1) + 1;
+    sum_of[key] = (u16)(at < TRACE_SUMS ? at : 0);
+  }
+  struct trace_sum *sum = bpf_map_lookup_elem(&trace_sums, &at);
+  if (!sum) {
+    __sync_fetch_and_add(&counters.not_summed, 1);
+    return 0;
+  }
+  sum->key = key;
   sum->count++;
   sum->bytes += bytes;
   if ((s64)outcome < 0) {
@@ -685,7 +687,7 @@ static __always_inline void fill_event(struct trace_event_record *event,
 static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
                                 const struct operation *operation, u64 buffer) {
   if (filter.summary) {
-    return add_to_sum(operation->index << 8 | (operation->kind & 0xff), (u64)operation->result,
+    return add_to_sum(operation->index << 6 | (operation->kind & 63), (u64)operation->result,
                       operation->bytes, operation->duration_ns);
   }
   if (counters.lost_pending) {
@@ -1080,7 +1082,7 @@ int trace_signal_generate(struct bpf_raw_tracepoint_args *ctx) {
   struct operation operation = {0};
   operation.end_ns = bpf_ktime_get_ns();
   operation.duration_ns = UNKNOWN_U64;
-  operation.channel = make_key(TRACE_SIGNAL, own_number(GET_FAR(GET_FAR(target, task_struct, group_leader), task_struct, thread_pid)));
+  operation.channel = make_key(TRACE_SIGNAL, own_number(GET_NUMBER(GET_NUMBER(target, task_struct, group_leader), task_struct, thread_pid)));
   operation.result = outcome;
   operation.detail = (u64)(u32)ctx->args[0] | (u64)GET(target, task_struct, pid) << 32;
   operation.kind = TRACE_SIGNAL;
@@ -1105,7 +1107,7 @@ int trace_signal_deliver(struct bpf_raw_tracepoint_args *ctx) {
   struct operation operation = {0};
   operation.end_ns = bpf_ktime_get_ns();
   operation.duration_ns = UNKNOWN_U64;
-  operation.channel = make_key(TRACE_SIGNAL, own_number(GET_FAR(GET_FAR(current, task_struct, group_leader), task_struct, thread_pid)));
+  operation.channel = make_key(TRACE_SIGNAL, own_number(GET_NUMBER(GET_NUMBER(current, task_struct, group_leader), task_struct, thread_pid)));
   operation.detail = (u32)ctx->args[0];
   operation.kind = TRACE_SIGNAL;
   operation.call = TRACE_CALL_SIGNAL_DELIVER;

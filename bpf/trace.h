@@ -232,8 +232,12 @@ struct trace_seen {
 
 #define TRACE_HISTOGRAM 40 /* powers of two of nanoseconds */
 
+#define TRACE_SUMS 1024
+#define TRACE_SUM_KEYS (256 * 64) /* index of the call << 6 | kind */
+
 /** Sums by operation and kind, one for each CPU. */
 struct trace_sum {
+  u64 key;
   u64 count;
   u64 errors;
   u64 bytes;
@@ -247,6 +251,7 @@ struct trace_sum {
 struct trace_counters {
   u64 lost_pending; /* lost since the last record that said so */
   u64 lost;
+  u64 sums;       /* how many of them are in use */
   u64 not_summed; /* operations that found no room in the sums */
 };
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "collectors/base/parse.h"
 #include "collectors/kernel_layout.h"
@@ -226,29 +227,32 @@ std::vector<TraceSum> TraceProbe::sums() const {
     return all;
   }
   std::vector<trace_sum> each(static_cast<size_t>(cpus));
-  u32 key = 0;
-  const u32* previous = nullptr;
-  while (::bpf_map_get_next_key(program_.sums, previous, &key) == 0) {
-    previous = &key;
-    if (::bpf_map_lookup_elem(program_.sums, &key, each.data()) != 0) {
+  const auto used = static_cast<u32>(
+      std::min<uint64_t>(program_.counters->sums, uint64_t{TRACE_SUMS} - 1));
+  std::map<u32, trace_sum> by_key;
+  for (u32 at = 1; at <= used; at++) {
+    if (::bpf_map_lookup_elem(program_.sums, &at, each.data()) != 0) {
       continue;
     }
-    TraceSum line;
-    line.call = trace_call_at(key >> 8);
-    line.kind = static_cast<uint8_t>(key & 0xff);
     for (const trace_sum& part : each) {
-      line.sum.count += part.count;
-      line.sum.errors += part.errors;
-      line.sum.bytes += part.bytes;
-      line.sum.timed += part.timed;
-      line.sum.total_ns += part.total_ns;
-      line.sum.max_ns = std::max(line.sum.max_ns, part.max_ns);
+      if (part.count == 0) {
+        continue;
+      }
+      trace_sum& sum = by_key[static_cast<u32>(part.key)];
+      sum.count += part.count;
+      sum.errors += part.errors;
+      sum.bytes += part.bytes;
+      sum.timed += part.timed;
+      sum.total_ns += part.total_ns;
+      sum.max_ns = std::max(sum.max_ns, part.max_ns);
       for (size_t i = 0; i < TRACE_HISTOGRAM; i++) {
-        line.sum.histogram[i] += part.histogram[i];
+        sum.histogram[i] += part.histogram[i];
       }
     }
-    if (line.call != nullptr) {
-      all.push_back(line);
+  }
+  for (const auto& [key, sum] : by_key) {
+    if (const TraceCall* call = trace_call_at(key >> 6)) {
+      all.push_back({call, static_cast<uint8_t>(key & 63), sum});
     }
   }
   std::sort(all.begin(), all.end(), [](const TraceSum& a, const TraceSum& b) {
