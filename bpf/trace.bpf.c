@@ -113,8 +113,7 @@ static __always_inline u64 read_word(u64 address) {
 }
 
 /* A member that is a pointer, as a number: what it points to is read through GET() again. */
-#define GET_NUMBER(address, structure, member) \
-  read_word((u64)(address) + OFFSET(structure, member))
+#define GET_NUMBER(address, structure, member) read_word((u64)(address) + OFFSET(structure, member))
 
 /** The number of a struct pid in ipcscope's own PID namespace, 0 when it has none there. */
 static __always_inline u32 own_number(u64 pid) {
@@ -136,8 +135,7 @@ static __always_inline void note_lost(void) {
 
 /** Says in the stream how many events are missing there. */
 __noinline int tell_lost(void) {
-  struct trace_lost_record *record =
-      bpf_ringbuf_reserve(&trace_records, sizeof *record, 0);
+  struct trace_lost_record *record = bpf_ringbuf_reserve(&trace_records, sizeof *record, 0);
   if (record) {
     __builtin_memset(record, 0, sizeof *record);
     record->kind = TRACE_LOST;
@@ -167,10 +165,10 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
     return false;
   }
   if (filter.pid_count) {
-    const u32 pid =
-        filter.level ? own_number(GET_NUMBER(GET_NUMBER(task, task_struct, group_leader), task_struct,
-                                          thread_pid))
-                     : group;
+    const u32 pid = filter.level
+                        ? own_number(GET_NUMBER(GET_NUMBER(task, task_struct, group_leader),
+                                                task_struct, thread_pid))
+                        : group;
     if (!is_wanted_pid(pid)) {
       return false;
     }
@@ -201,7 +199,8 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
       return false;
     }
   }
-  if (filter.cgroup && bpf_get_current_ancestor_cgroup_id((int)filter.cgroup_level) != filter.cgroup) {
+  if (filter.cgroup &&
+      bpf_get_current_ancestor_cgroup_id((int)filter.cgroup_level) != filter.cgroup) {
     return false;
   }
   return true;
@@ -223,8 +222,8 @@ static __always_inline bool announce_thread(struct trace_slot *slot, u64 task, u
   record->tid = (u32)pid_tgid;
   if (filter.level) {
     record->own_tid = own_number(GET_NUMBER(task, task_struct, thread_pid));
-    record->own_pid =
-        own_number(GET_NUMBER(GET_NUMBER(task, task_struct, group_leader), task_struct, thread_pid));
+    record->own_pid = own_number(
+        GET_NUMBER(GET_NUMBER(task, task_struct, group_leader), task_struct, thread_pid));
   } else {
     record->own_tid = (u32)pid_tgid;
     record->own_pid = pid_tgid >> 32;
@@ -427,10 +426,11 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
     if (kind == TRACE_UNIX) {
       stamp = GET_NUMBER(sk, unix_sock, peer) + (u64)GET(sk, sock, state);
     } else if (kind == TRACE_TCP || kind == TRACE_UDP) {
-      stamp = (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 |
-              GET(sk, sock, num);
+      stamp =
+          (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 | GET(sk, sock, num);
       if (GET(sk, sock, family) == AF_INET6) {
-        stamp += read_word(sk + OFFSET(sock, v6_daddr)) + read_word(sk + OFFSET(sock, v6_daddr) + 8);
+        stamp +=
+            read_word(sk + OFFSET(sock, v6_daddr)) + read_word(sk + OFFSET(sock, v6_daddr) + 8);
       }
     }
   } else if ((mode & S_IFMT) == S_IFCHR) {
@@ -473,7 +473,7 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
         kind = TRACE_MEMFD;
       } else if (GET(super, super_block, dev) == filter.shm_device) {
         kind = (u32)text == (u32)NAME8('s', 'e', 'm', '.', 0, 0, 0, 0) ? TRACE_POSIXSEM
-                                                                        : TRACE_POSIXSHM;
+                                                                       : TRACE_POSIXSHM;
       }
       distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
     }
@@ -618,14 +618,15 @@ struct operation {
 
 static __always_inline u32 magnitude(u64 value) {
   u32 log = 0;
-#define HALVE(bits)          \
-  if (value >> (bits)) {     \
-    value >>= (bits);        \
-    log += (bits);           \
+#define HALVE(bits)      \
+  if (value >> (bits)) { \
+    value >>= (bits);    \
+    log += (bits);       \
   }
-  HALVE(32) HALVE(16) HALVE(8) HALVE(4) HALVE(2) HALVE(1)
+  HALVE(32)
+  HALVE(16) HALVE(8) HALVE(4) HALVE(2) HALVE(1)
 #undef HALVE
-  return log;
+      return log;
 }
 
 /** key: index of the call << 6 | kind. */
@@ -721,9 +722,8 @@ static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
       if (size > TRACE_PAYLOAD_MAX) {
         size = TRACE_PAYLOAD_MAX;
       }
-      const long stack =
-          bpf_get_task_stack(bpf_get_current_task_btf(), large->tail + size, TRACE_STACK_MAX * 8,
-                             BPF_F_USER_STACK);
+      const long stack = bpf_get_task_stack(bpf_get_current_task_btf(), large->tail + size,
+                                            TRACE_STACK_MAX * 8, BPF_F_USER_STACK);
       if (stack > 0) {
         large->event.stack = (u16)(stack / 8);
         size += (u32)stack;
@@ -733,8 +733,7 @@ static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
     if (size > sizeof large->tail) {
       size = sizeof large->tail;
     }
-    if (bpf_ringbuf_output(&trace_records, large, sizeof large->event + size,
-                           BPF_RB_NO_WAKEUP)) {
+    if (bpf_ringbuf_output(&trace_records, large, sizeof large->event + size, BPF_RB_NO_WAKEUP)) {
       note_lost();
     }
     return 0;
@@ -754,7 +753,9 @@ static __always_inline u64 argument_of(u64 regs, u32 index) {
   return index ? read_word(regs + OFFSET(pt_regs, regs) + (u64)index * 8)
                : GET(regs, pt_regs, orig_x0);
 }
-static __always_inline s64 number_of_call(u64 regs) { return (s64)(s32)GET(regs, pt_regs, syscallno); }
+static __always_inline s64 number_of_call(u64 regs) {
+  return (s64)(s32)GET(regs, pt_regs, syscallno);
+}
 static __always_inline bool is_native(u64 regs) { return true; }
 #else
 static __always_inline u64 argument_of(u64 regs, u32 index) {
@@ -773,7 +774,9 @@ static __always_inline u64 argument_of(u64 regs, u32 index) {
       return GET(regs, pt_regs, r9);
   }
 }
-static __always_inline s64 number_of_call(u64 regs) { return (s64)(s32)GET(regs, pt_regs, orig_ax); }
+static __always_inline s64 number_of_call(u64 regs) {
+  return (s64)(s32)GET(regs, pt_regs, orig_ax);
+}
 #define USER32_CS 0x23 /* a 32-bit program has other numbers */
 static __always_inline bool is_native(u64 regs) {
   return (HAS(pt_regs, cs) ? GET(regs, pt_regs, cs) : GET(regs, pt_regs, long_cs) & 0xffff) !=
@@ -1010,8 +1013,8 @@ __noinline int note_end(u64 regs, u64 number, u64 outcome) {
   if (filter.errors && result >= 0) {
     return 0;
   }
-  if (filter.slower_than && (operation.duration_ns == UNKNOWN_U64 ||
-                             operation.duration_ns < filter.slower_than)) {
+  if (filter.slower_than &&
+      (operation.duration_ns == UNKNOWN_U64 || operation.duration_ns < filter.slower_than)) {
     return 0;
   }
   const int error = find_channel(pid_tgid, regs, number, (u64)result);
@@ -1069,7 +1072,8 @@ int trace_signal_generate(struct bpf_raw_tracepoint_args *ctx) {
   if (group == filter.own_group) {
     return 0;
   }
-  if (!is_wanted_task(current, pid_tgid) && !(filter.pid_count && !filter.level && is_wanted_pid(group))) {
+  if (!is_wanted_task(current, pid_tgid) &&
+      !(filter.pid_count && !filter.level && is_wanted_pid(group))) {
     return 0;
   }
   if (filter.channel_kind != UNKNOWN_U32 || filter.slower_than) {
@@ -1082,7 +1086,9 @@ int trace_signal_generate(struct bpf_raw_tracepoint_args *ctx) {
   struct operation operation = {0};
   operation.end_ns = bpf_ktime_get_ns();
   operation.duration_ns = UNKNOWN_U64;
-  operation.channel = make_key(TRACE_SIGNAL, own_number(GET_NUMBER(GET_NUMBER(target, task_struct, group_leader), task_struct, thread_pid)));
+  operation.channel =
+      make_key(TRACE_SIGNAL, own_number(GET_NUMBER(GET_NUMBER(target, task_struct, group_leader),
+                                                   task_struct, thread_pid)));
   operation.result = outcome;
   operation.detail = (u64)(u32)ctx->args[0] | (u64)GET(target, task_struct, pid) << 32;
   operation.kind = TRACE_SIGNAL;
@@ -1107,7 +1113,9 @@ int trace_signal_deliver(struct bpf_raw_tracepoint_args *ctx) {
   struct operation operation = {0};
   operation.end_ns = bpf_ktime_get_ns();
   operation.duration_ns = UNKNOWN_U64;
-  operation.channel = make_key(TRACE_SIGNAL, own_number(GET_NUMBER(GET_NUMBER(current, task_struct, group_leader), task_struct, thread_pid)));
+  operation.channel =
+      make_key(TRACE_SIGNAL, own_number(GET_NUMBER(GET_NUMBER(current, task_struct, group_leader),
+                                                   task_struct, thread_pid)));
   operation.detail = (u32)ctx->args[0];
   operation.kind = TRACE_SIGNAL;
   operation.call = TRACE_CALL_SIGNAL_DELIVER;

@@ -49,20 +49,20 @@ enum trace_kind {
 /** How the channel of a system call is found. */
 enum trace_shape {
   SHAPE_NONE,
-  SHAPE_FD,         /* an argument is a descriptor */
-  SHAPE_NEW_FD,     /* the result is one */
-  SHAPE_NEW_PAIR,   /* an argument points to two of them */
-  SHAPE_FUTEX,      /* the first argument is an address */
+  SHAPE_FD,          /* an argument is a descriptor */
+  SHAPE_NEW_FD,      /* the result is one */
+  SHAPE_NEW_PAIR,    /* an argument points to two of them */
+  SHAPE_FUTEX,       /* the first argument is an address */
   SHAPE_FUTEX_WAITV, /* the first argument points to what begins with value and address */
-  SHAPE_SYSV,       /* an argument is an identifier, kind says of what */
-  SHAPE_NEW_SYSV,   /* the result is one */
-  SHAPE_POLL,       /* an array of struct pollfd and its length */
-  SHAPE_SELECT,     /* descriptors in bit sets: not resolved */
-  SHAPE_LOCK,       /* a descriptor, as what is locked */
-  SHAPE_FCNTL,      /* likewise, when the command is one of locks, leases or pipes */
-  SHAPE_PATH,       /* an argument is a path in /dev/shm or the name of a queue */
-  SHAPE_OPEN,       /* the result is a descriptor: of something with a name */
-  SHAPE_SPLICE,     /* two descriptors: from, and as detail, to */
+  SHAPE_SYSV,        /* an argument is an identifier, kind says of what */
+  SHAPE_NEW_SYSV,    /* the result is one */
+  SHAPE_POLL,        /* an array of struct pollfd and its length */
+  SHAPE_SELECT,      /* descriptors in bit sets: not resolved */
+  SHAPE_LOCK,        /* a descriptor, as what is locked */
+  SHAPE_FCNTL,       /* likewise, when the command is one of locks, leases or pipes */
+  SHAPE_PATH,        /* an argument is a path in /dev/shm or the name of a queue */
+  SHAPE_OPEN,        /* the result is a descriptor: of something with a name */
+  SHAPE_SPLICE,      /* two descriptors: from, and as detail, to */
 };
 
 /** What a call tells beside its channel. */
@@ -82,8 +82,8 @@ struct trace_call {
   u8 kind;     /* of System V objects and paths */
   u8 bytes;
   u8 payload;
-  u8 moves; /* it sends: 1, it receives: 2, descriptors inside included */
-  u8 index; /* in the summary */
+  u8 moves;  /* it sends: 1, it receives: 2, descriptors inside included */
+  u8 index;  /* in the summary */
   u8 detail; /* the argument that the record carries; 0xff: none */
 };
 RECORD_ASSERT(sizeof(struct trace_call) == 8, "trace_call");
@@ -104,24 +104,24 @@ RECORD_ASSERT(sizeof(struct trace_call) == 8, "trace_call");
 
 /** What is wanted. Constants of the programs; 0 or UNKNOWN where it does not restrict. */
 struct trace_filter {
-  u64 kinds;         /* bits, enum trace_kind */
-  u64 slower_than;   /* ns */
-  u64 cgroup;        /* id */
-  u64 channel;       /* its number: inode, id, address */
+  u64 kinds;                      /* bits, enum trace_kind */
+  u64 slower_than;                /* ns */
+  u64 cgroup;                     /* id */
+  u64 channel;                    /* its number: inode, id, address */
   u64 ignored[TRACE_IGNORED_MAX]; /* channels that ipcscope's own output goes to; keys */
   u32 ignored_count;
-  u32 own_group;     /* ipcscope's own; number of the first namespace */
+  u32 own_group;            /* ipcscope's own; number of the first namespace */
   u32 pids[TRACE_PIDS_MAX]; /* in ipcscope's namespace */
   u32 pid_count;
-  u32 level;         /* of ipcscope's PID namespace */
-  u32 uid;           /* UNKNOWN_U32 */
+  u32 level; /* of ipcscope's PID namespace */
+  u32 uid;   /* UNKNOWN_U32 */
   u32 cgroup_level;
-  u32 channel_kind;  /* UNKNOWN_U32 */
-  u32 errors;        /* only what failed */
-  u32 payload;       /* bytes, at most TRACE_PAYLOAD_MAX */
+  u32 channel_kind; /* UNKNOWN_U32 */
+  u32 errors;       /* only what failed */
+  u32 payload;      /* bytes, at most TRACE_PAYLOAD_MAX */
   u32 stacks;
-  u32 summary;       /* count, and send nothing */
-  u32 shm_device;    /* of /dev/shm */
+  u32 summary;    /* count, and send nothing */
+  u32 shm_device; /* of /dev/shm */
   u32 comm_set;
   u32 tid;
   char comm[16];
@@ -191,7 +191,7 @@ struct trace_inet {
 struct trace_channel_record {
   u16 kind;
   u16 channel_kind;
-  s32 fd;     /* -1: not by a descriptor */
+  s32 fd; /* -1: not by a descriptor */
   u64 key;
   u64 number; /* inode, identifier, index */
   u32 device;

@@ -103,9 +103,9 @@ std::string contradiction(const CLI::App& app) {
       {"--restore", "--clean"},    {"--restore", "--backup"}, {"--restore", "--namespace"},
       {"--restore", "--min-age"},  {"--restore", "--user"},   {"--restore", "--all"},
       {"--backup", "--no-backup"}, {"--json", "--dot"},       {"--watch", "--dot"},
-      {"--stacks", "--dot"},       {"--once", "--twice"},   {"--summary", "--perfetto"},
-      {"--summary", "--write"},    {"--summary", "--from"}, {"--perfetto", "--write"},
-      {"--from", "--write"},       {"--json", "--perfetto"}, {"--json", "--write"},
+      {"--stacks", "--dot"},       {"--once", "--twice"},     {"--summary", "--perfetto"},
+      {"--summary", "--write"},    {"--summary", "--from"},   {"--perfetto", "--write"},
+      {"--from", "--write"},       {"--json", "--perfetto"},  {"--json", "--write"},
       {"--summary", "--payload"},  {"--summary", "--stacks"}, {"--summary", "--count"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
@@ -264,7 +264,8 @@ void add_why_options(CLI::App& app, Options& options) {
 
 void add_trace_options(CLI::App& app, Options& options) {
   TraceOptions& trace = options.trace;
-  app.add_option("MECHANISM", options.words, "kinds of channels, signal, fd, splice, poll; none: all")
+  app.add_option("MECHANISM", options.words,
+                 "kinds of channels, signal, fd, splice, poll; none: all")
       ->type_name("");
   constexpr const char* which = "Which operations";
   named(app.add_option("-p,--pid", options.pids, "only of these processes"), "PID,...")
@@ -305,8 +306,7 @@ void add_trace_options(CLI::App& app, Options& options) {
       ->group(output);
   named(app.add_option("--from", trace.from, "print what is in such a file"), "FILE")
       ->group(output);
-  app.add_flag("--strict", options.strict, "exit with 4 where operations were lost")
-      ->group(output);
+  app.add_flag("--strict", options.strict, "exit with 4 where operations were lost")->group(output);
   add_common(app, options);
   app.get_option("--json")->group(output);
   app.get_option("--color")->group(output);

@@ -27,7 +27,8 @@
 
 namespace ipcscope {
 
-const char* const trace_notes = R"(Mechanisms are the kinds of 'ipcscope ls', and signal, fd (descriptors passed in messages), splice
+const char* const trace_notes =
+    R"(Mechanisms are the kinds of 'ipcscope ls', and signal, fd (descriptors passed in messages), splice
 and poll (waits for several descriptors). While it runs, each system call of the host takes a little
 longer. ipcscope traces neither itself nor who passes its output on.
 
@@ -96,7 +97,8 @@ Result<Question> make_question(const Options& options) {
   question.wanted = *kinds;
   request.kinds = *kinds;
   if ((request.kinds & bit(TRACE_POSIXSEM)) != 0) {
-    request.kinds |= bit(TRACE_FUTEX);  // they are futexes; which memory it is only their name tells
+    request.kinds |=
+        bit(TRACE_FUTEX);  // they are futexes; which memory it is only their name tells
   }
   Result<std::vector<pid_t>> pids = parse_pids(options.pids);
   if (!pids) {
@@ -153,11 +155,12 @@ Result<Question> make_question(const Options& options) {
     const size_t colon = trace.channel.find(':');
     const auto kind = trace_kind_from_word(std::string_view(trace.channel).substr(0, colon));
     if (colon == std::string::npos || !kind || *kind >= TRACE_CHANNEL_KINDS) {
-      return failure(fmt::format("'{}' is no channel's id, see 'ipcscope ls'",
-                                 escaped(trace.channel, {})));
+      return failure(
+          fmt::format("'{}' is no channel's id, see 'ipcscope ls'", escaped(trace.channel, {})));
     }
     if (options.words.empty()) {
-      question.wanted = request.kinds = bit(*kind) | (*kind == TRACE_POSIXSEM ? bit(TRACE_FUTEX) : 0);
+      question.wanted = request.kinds =
+          bit(*kind) | (*kind == TRACE_POSIXSEM ? bit(TRACE_FUTEX) : 0);
     }
   }
   request.comm = trace.comm;
@@ -529,7 +532,8 @@ int replay(const Options& options, const Stage& stage, const Question& question)
   Output& out = target ? target->out() : stage.out;
   const std::unique_ptr<TraceWriter> writer =
       make_writer(options, stage, out, question.request.payload > 0);
-  writer->begin({file->header().host, file->header().kernel, file->header().realtime_offset_ns, {}});
+  writer->begin(
+      {file->header().host, file->header().kernel, file->header().realtime_offset_ns, {}});
   Sieve sieve(question, *writer);
   uint64_t events = 0;
   const bool whole = file->decode(sieve, events);

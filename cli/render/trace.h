@@ -58,8 +58,8 @@ class TraceText final : public TraceWriter {
   const Terminal& terminal_;
   FunctionNames functions_;
   int64_t offset_ = 0;
-  int64_t second_ = -1;   ///< whose text clock_ is
-  char clock_[9] = {};    ///< "12:34:56"
+  int64_t second_ = -1;  ///< whose text clock_ is
+  char clock_[9] = {};   ///< "12:34:56"
   std::string line_;
 };
 

@@ -195,7 +195,8 @@ void write_trace_summary_json(Output& out, const TraceHead& head, std::span<cons
                               uint64_t window_ns, uint64_t lost) {
   std::string text;
   append_head(text, head);
-  text += fmt::format(",\"window_ms\":{},\"lost\":{},\"operations\":[", window_ns / 1'000'000, lost);
+  text +=
+      fmt::format(",\"window_ms\":{},\"lost\":{},\"operations\":[", window_ns / 1'000'000, lost);
   bool first = true;
   for (const TraceSum& each : sums) {
     text += first ? "\n" : ",\n";
@@ -204,8 +205,7 @@ void write_trace_summary_json(Output& out, const TraceHead& head, std::span<cons
     text += fmt::format(
         R"({{"kind":"{}","operation":"{}","count":{},"errors":{},"bytes":{},"timed":{},"total_ns":{},"max_ns":{},"histogram":[)",
         trace_word(each.kind), each.call->operation, sum.count, sum.errors,
-        each.call->kernel.bytes == BYTES_NONE ? std::string("null")
-                                              : fmt::format("{}", sum.bytes),
+        each.call->kernel.bytes == BYTES_NONE ? std::string("null") : fmt::format("{}", sum.bytes),
         sum.timed, sum.total_ns, sum.max_ns);
     bool first_step = true;
     for (size_t i = 0; i < TRACE_HISTOGRAM; i++) {

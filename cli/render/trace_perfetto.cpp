@@ -41,14 +41,14 @@ void TracePerfetto::name_thread(const TraceEvent& event) {
   std::string comm;
   append_json_string(comm, event.comm);
   separate();
-  out_.write(fmt::format(
-      R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":{}}}}})", event.pid,
-      event.tid, comm));
+  out_.write(
+      fmt::format(R"({{"ph":"M","name":"thread_name","pid":{},"tid":{},"args":{{"name":{}}}}})",
+                  event.pid, event.tid, comm));
   if (processes_.insert(event.pid).second || event.pid == event.tid) {
     separate();
-    out_.write(fmt::format(
-        R"({{"ph":"M","name":"process_name","pid":{},"tid":{},"args":{{"name":{}}}}})", event.pid,
-        event.tid, comm));
+    out_.write(
+        fmt::format(R"({{"ph":"M","name":"process_name","pid":{},"tid":{},"args":{{"name":{}}}}})",
+                    event.pid, event.tid, comm));
   }
 }
 
@@ -108,9 +108,9 @@ void TracePerfetto::event(const TraceEvent& event) {
                          flows_, event.kind, write.pid, write.tid));
   microseconds(write.begin_ns);
   out_.write("},\n");
-  out_.write(fmt::format(
-      R"({{"ph":"f","bp":"e","id":{},"cat":"flow","name":"{}","pid":{},"tid":{},"ts":)", flows_,
-      event.kind, event.pid, event.tid));
+  out_.write(
+      fmt::format(R"({{"ph":"f","bp":"e","id":{},"cat":"flow","name":"{}","pid":{},"tid":{},"ts":)",
+                  flows_, event.kind, event.pid, event.tid));
   microseconds(std::max(event.time_ns, write.begin_ns));
   out_.put('}');
 }
@@ -123,8 +123,8 @@ void TracePerfetto::lost(uint64_t count) {
 }
 
 void TracePerfetto::end(const TraceTotal& total) {
-  out_.write(fmt::format("\n],\"metadata\":{{\"events\":{},\"lost\":{}}}}}\n", total.events,
-                         total.lost));
+  out_.write(
+      fmt::format("\n],\"metadata\":{{\"events\":{},\"lost\":{}}}}}\n", total.events, total.lost));
 }
 
 }  // namespace ipcscope

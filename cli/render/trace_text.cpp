@@ -70,8 +70,7 @@ void TraceText::begin(const TraceHead& head) {
 /// Fills what was appended to the line since from up to width cells, and puts a blank behind it.
 void TraceText::append_column(size_t from, size_t width) {
   const size_t used = line_.size() - from;
-  const size_t cells =
-      used <= width ? display_width(std::string_view(line_).substr(from)) : used;
+  const size_t cells = used <= width ? display_width(std::string_view(line_).substr(from)) : used;
   line_.append(cells < width ? width - cells + 1 : 1, ' ');
 }
 

@@ -34,14 +34,14 @@ struct TraceEvent {
   uint32_t thread_index = UINT32_MAX;
   uint32_t channel_index = UINT32_MAX;
   TracePeer peer;
-  std::optional<uint64_t> bytes;  ///< moved, where the operation moves some
-  int64_t result = 0;             ///< of the system call: negative is an errno
-  bool has_result = true;         ///< false: nothing is known of it (io_uring, a signal)
-  bool unfinished = false;        ///< still in progress when the trace ended; no result
-  bool gives = false;  ///< it writes, sends, posts, wakes
-  bool takes = false;  ///< it reads, receives, waits
-  std::string_view payload;       ///< first bytes of what was moved, where asked for
-  std::string_view detail;        ///< of what only this operation has: "SCM_RIGHTS pipe -> 812"
+  std::optional<uint64_t> bytes;    ///< moved, where the operation moves some
+  int64_t result = 0;               ///< of the system call: negative is an errno
+  bool has_result = true;           ///< false: nothing is known of it (io_uring, a signal)
+  bool unfinished = false;          ///< still in progress when the trace ended; no result
+  bool gives = false;               ///< it writes, sends, posts, wakes
+  bool takes = false;               ///< it reads, receives, waits
+  std::string_view payload;         ///< first bytes of what was moved, where asked for
+  std::string_view detail;          ///< of what only this operation has: "SCM_RIGHTS pipe -> 812"
   std::span<const uint64_t> stack;  ///< user return addresses, innermost first, where asked for
 };
 

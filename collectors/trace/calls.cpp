@@ -108,7 +108,8 @@ constexpr TraceCall table[] = {
     {SYS_unlink, "unlink", posix_shm, shaped(SHAPE_PATH, 0, TRACE_POSIXSHM), none, true},
 #endif
     {SYS_unlinkat, "unlink", posix_shm, shaped(SHAPE_PATH, 1, TRACE_POSIXSHM), none, true},
-    {SYS_memfd_create, "memfd_create", bit(TRACE_MEMFD), made(no_argument, TRACE_MEMFD), none, true},
+    {SYS_memfd_create, "memfd_create", bit(TRACE_MEMFD), made(no_argument, TRACE_MEMFD), none,
+     true},
     {SYS_ftruncate, "ftruncate", bit(TRACE_MEMFD) | bit(TRACE_POSIXSHM), fd(0, 1), none, true},
 
     {SYS_futex, "futex", bit(TRACE_FUTEX), shaped(SHAPE_FUTEX, 0, no_kind, 1)},
@@ -116,7 +117,8 @@ constexpr TraceCall table[] = {
     {SYS_futex_wake, "futex_wake", bit(TRACE_FUTEX), shaped(SHAPE_FUTEX, 0, no_kind, 3), in},
     {SYS_futex_requeue, "futex_requeue", bit(TRACE_FUTEX), shaped(SHAPE_FUTEX_WAITV, 0, no_kind, 1),
      in},
-    {SYS_futex_waitv, "futex_waitv", bit(TRACE_FUTEX), shaped(SHAPE_FUTEX_WAITV, 0, no_kind, 1), out},
+    {SYS_futex_waitv, "futex_waitv", bit(TRACE_FUTEX), shaped(SHAPE_FUTEX_WAITV, 0, no_kind, 1),
+     out},
 
     {SYS_semget, "semget", bit(TRACE_SEM), shaped(SHAPE_NEW_SYSV, 0, TRACE_SEM, 0), none, true},
     {SYS_semop, "semop", bit(TRACE_SEM), shaped(SHAPE_SYSV, 0, TRACE_SEM, 2)},
@@ -157,9 +159,11 @@ constexpr TraceCall table[] = {
 #endif
     {SYS_eventfd2, "eventfd", bit(TRACE_EVENTFD), made(no_argument, TRACE_EVENTFD), none, true},
 #ifdef SYS_epoll_create
-    {SYS_epoll_create, "epoll_create", bit(TRACE_EPOLL), made(no_argument, TRACE_EPOLL), none, true},
+    {SYS_epoll_create, "epoll_create", bit(TRACE_EPOLL), made(no_argument, TRACE_EPOLL), none,
+     true},
 #endif
-    {SYS_epoll_create1, "epoll_create", bit(TRACE_EPOLL), made(no_argument, TRACE_EPOLL), none, true},
+    {SYS_epoll_create1, "epoll_create", bit(TRACE_EPOLL), made(no_argument, TRACE_EPOLL), none,
+     true},
     {SYS_epoll_ctl, "epoll_ctl", bit(TRACE_EPOLL), fd(0, 1), none, true},
 #ifdef SYS_epoll_wait
     {SYS_epoll_wait, "epoll_wait", bit(TRACE_EPOLL), fd(0), out},
@@ -178,14 +182,17 @@ constexpr TraceCall table[] = {
     {SYS_signalfd, "signalfd", bit(TRACE_SIGNALFD), made(no_argument, TRACE_SIGNALFD), none, true},
 #endif
     {SYS_signalfd4, "signalfd", bit(TRACE_SIGNALFD), made(no_argument, TRACE_SIGNALFD), none, true},
-    {SYS_timerfd_create, "timerfd_create", bit(TRACE_TIMERFD), made(no_argument, TRACE_TIMERFD), none, true},
+    {SYS_timerfd_create, "timerfd_create", bit(TRACE_TIMERFD), made(no_argument, TRACE_TIMERFD),
+     none, true},
     {SYS_timerfd_settime, "timerfd_settime", bit(TRACE_TIMERFD), fd(0)},
     {SYS_pidfd_open, "pidfd_open", bit(TRACE_PIDFD), made(no_argument, TRACE_PIDFD), none, true},
     {SYS_pidfd_send_signal, "pidfd_send_signal", bit(TRACE_PIDFD), fd(0, 1), in},
     {SYS_pidfd_getfd, "pidfd_getfd", bit(TRACE_PIDFD), fd(0, 1), out},
-    {SYS_inotify_init1, "inotify_init", bit(TRACE_INOTIFY), made(no_argument, TRACE_INOTIFY), none, true},
+    {SYS_inotify_init1, "inotify_init", bit(TRACE_INOTIFY), made(no_argument, TRACE_INOTIFY), none,
+     true},
     {SYS_inotify_add_watch, "inotify_add_watch", bit(TRACE_INOTIFY), fd(0), none, true},
-    {SYS_io_uring_setup, "io_uring_setup", bit(TRACE_IO_URING), made(no_argument, TRACE_IO_URING), none, true},
+    {SYS_io_uring_setup, "io_uring_setup", bit(TRACE_IO_URING), made(no_argument, TRACE_IO_URING),
+     none, true},
     {SYS_io_uring_enter, "io_uring_enter", bit(TRACE_IO_URING), fd(0, 1)},
 
     {SYS_splice, "splice", spliced, splice(0, 2)},
@@ -200,12 +207,12 @@ constexpr TraceCall table[] = {
 /// What is no system call; index is its place in the summary (bpf/trace.bpf.c).
 constexpr TraceCall others[] = {
     {TRACE_CALL_SIGNAL_GENERATE,
-          "signal_generate",
+     "signal_generate",
      bit(TRACE_SIGNAL),
      {0, 0, TRACE_SIGNAL, 0, 0, 0, 250, 0},
      in},
     {TRACE_CALL_SIGNAL_DELIVER,
-          "signal_deliver",
+     "signal_deliver",
      bit(TRACE_SIGNAL),
      {0, 0, TRACE_SIGNAL, 0, 0, 0, 251, 0},
      out},

@@ -61,21 +61,49 @@ std::string inet_text(const trace_inet& inet, bool reversed) {
 
 const char* signal_word(int number, std::string& buffer) {
   const char* name = ::sigabbrev_np(number);
-  buffer = name != nullptr            ? fmt::format("SIG{}", name)
+  buffer = name != nullptr                ? fmt::format("SIG{}", name)
            : number >= 34 && number <= 64 ? fmt::format("SIGRTMIN+{}", number - 34)
-                                      : fmt::format("signal {}", number);
+                                          : fmt::format("signal {}", number);
   return buffer.c_str();
 }
 
 const char* ring_operation(uint64_t opcode) {
   // include/uapi/linux/io_uring.h, which never changes a number.
-  static constexpr const char* names[] = {
-      "nop",        "readv",       "writev",      "fsync",    "read_fixed",   "write_fixed",
-      "poll_add",   "poll_remove", "sync_range",  "sendmsg",  "recvmsg",      "timeout",
-      "timeout_remove", "accept",  "cancel",      "link_timeout", "connect",  "fallocate",
-      "openat",     "close",       "files_update", "statx",   "read",         "write",
-      "fadvise",    "madvise",     "send",        "recv",     "openat2",      "epoll_ctl",
-      "splice",     "provide_buffers", "remove_buffers", "tee", "shutdown"};
+  static constexpr const char* names[] = {"nop",
+                                          "readv",
+                                          "writev",
+                                          "fsync",
+                                          "read_fixed",
+                                          "write_fixed",
+                                          "poll_add",
+                                          "poll_remove",
+                                          "sync_range",
+                                          "sendmsg",
+                                          "recvmsg",
+                                          "timeout",
+                                          "timeout_remove",
+                                          "accept",
+                                          "cancel",
+                                          "link_timeout",
+                                          "connect",
+                                          "fallocate",
+                                          "openat",
+                                          "close",
+                                          "files_update",
+                                          "statx",
+                                          "read",
+                                          "write",
+                                          "fadvise",
+                                          "madvise",
+                                          "send",
+                                          "recv",
+                                          "openat2",
+                                          "epoll_ctl",
+                                          "splice",
+                                          "provide_buffers",
+                                          "remove_buffers",
+                                          "tee",
+                                          "shutdown"};
   return opcode < std::size(names) ? names[opcode] : nullptr;
 }
 
@@ -254,8 +282,7 @@ uint32_t TraceDecoder::end_index(uint64_t key, uint32_t thread, bool is_private)
   bool is_new = false;
   uint32_t index = UINT32_MAX;
   if (kind == TRACE_FUTEX) {
-    const auto [same, added] =
-        futexes_.try_emplace(end.id, static_cast<uint32_t>(ends_.size()));
+    const auto [same, added] = futexes_.try_emplace(end.id, static_cast<uint32_t>(ends_.size()));
     if (added) {
       add_end(std::move(end));
     }
@@ -301,8 +328,7 @@ TracePeer TraceDecoder::find_peer(End& end, uint32_t thread, TraceDirection dire
 }
 
 /// What only some operations have to say.
-void TraceDecoder::describe(TraceEvent& event, const trace_event_record& record,
-                            uint32_t thread) {
+void TraceDecoder::describe(TraceEvent& event, const trace_event_record& record, uint32_t thread) {
   detail_.clear();
   const auto other_channel = [&] {
     const uint32_t other = end_index(record.detail, thread, false);

@@ -26,8 +26,8 @@ struct TraceName {
 class TraceNames {
  public:
   virtual ~TraceNames() = default;
-  /// record: what the probe said about it, name included. pid: in ipcscope's namespace, 0 when it is
-  /// not known.
+  /// record: what the probe said about it, name included. pid: in ipcscope's namespace, 0 when it
+  /// is not known.
   virtual TraceName name(const trace_channel_record& record, int32_t pid) = 0;
   /// The futex at this address. is_private: its caller said that it is.
   virtual TraceName futex(int32_t pid, uint64_t address, bool is_private) = 0;
@@ -66,9 +66,9 @@ class TraceDecoder {
   struct End {
     std::string id;
     uint8_t kind = TRACE_NO_KIND;
-    bool two_ends = false;   ///< a socket: whoever uses the other end is the peer
-    uint64_t peer = 0;       ///< key of the other end
-    int32_t peer_pid = 0;    ///< as the socket remembers it
+    bool two_ends = false;  ///< a socket: whoever uses the other end is the peer
+    uint64_t peer = 0;      ///< key of the other end
+    int32_t peer_pid = 0;   ///< as the socket remembers it
     uint32_t giver = UINT32_MAX, taker = UINT32_MAX;  ///< threads that used it last
   };
   void take_thread(const trace_thread_record& record);
@@ -82,9 +82,9 @@ class TraceDecoder {
   void describe(TraceEvent& event, const trace_event_record& record, uint32_t thread);
 
   TraceNames& names_;
-  IdentityMap thread_of_;  ///< by tid
+  IdentityMap thread_of_;       ///< by tid
   std::deque<Thread> threads_;  ///< never move: events have views into them
-  IdentityMap end_of_;  ///< by key; of a futex: mixed with the process
+  IdentityMap end_of_;          ///< by key; of a futex: mixed with the process
   std::deque<End> ends_;
   std::unordered_map<std::string, uint64_t> inet_;     ///< addresses of an end: its key
   std::unordered_map<std::string, uint32_t> futexes_;  ///< by id: those in shared memory

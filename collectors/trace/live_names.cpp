@@ -96,8 +96,8 @@ LiveTraceNames::LiveTraceNames(const ProcRoot& proc)
       own_ipc_ns_(proc.namespace_id(::getpid(), "ipc").value_or(0)),
       own_net_ns_(proc.namespace_id(::getpid(), "net").value_or(0)) {}
 
-/// Where a descriptor leads, if it is still the same file: the number of an inode may have been given
-/// to another one meanwhile, so the last component has to agree, too.
+/// Where a descriptor leads, if it is still the same file: the number of an inode may have been
+/// given to another one meanwhile, so the last component has to agree, too.
 std::string LiveTraceNames::path(const trace_channel_record& record, int32_t pid) const {
   if (pid <= 0 || record.fd < 0) {
     return {};
@@ -169,8 +169,7 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
     case TRACE_SHM:
     case TRACE_SEM:
     case TRACE_MSG:
-      return {fmt::format("{}:{}{}", word, record.number,
-                          foreign(record.name_space, own_ipc_ns_)),
+      return {fmt::format("{}:{}{}", word, record.number, foreign(record.name_space, own_ipc_ns_)),
               kind};
     case TRACE_MQ: {
       std::string_view name = entry_name(record);
@@ -205,7 +204,8 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
       const std::string found = path(record, pid);
       if (found.empty()) {
         return {fmt::format("{}:{}#{}:{}", word, entry_name(record), device_text(record.device),
-                            record.number), kind};
+                            record.number),
+                kind};
       }
       const bool unlinked = found.ends_with(deleted_suffix);
       return {fmt::format("{}:{}{}", word, without_deleted(found, unlinked),

@@ -42,7 +42,7 @@ dev_t controlling_terminal(const ProcRoot& proc) {
   }
   std::string_view left = *stat;
   left.remove_prefix(std::min(left.size(), left.rfind(')') + 4));  // ") S "
-  for (int skip = 0; skip < 3; skip++) {  // ppid pgrp session
+  for (int skip = 0; skip < 3; skip++) {                           // ppid pgrp session
     (void)next_number<int64_t>(left);
   }
   const auto number = next_number<int64_t>(left);
@@ -89,8 +89,8 @@ std::vector<uint64_t> output_channels(const ProcRoot& proc) {
     }
     if (S_ISFIFO(status.st_mode)) {
       keys.push_back(make_key(TRACE_PIPE, status.st_ino));
-      keys.push_back(make_key(TRACE_FIFO,
-                              status.st_ino ^ uint64_t{record_device(status.st_dev)} << 36));
+      keys.push_back(
+          make_key(TRACE_FIFO, status.st_ino ^ uint64_t{record_device(status.st_dev)} << 36));
     } else if (S_ISSOCK(status.st_mode)) {
       keys.push_back(make_key(TRACE_UNIX, status.st_ino));
       keys.push_back(make_key(TRACE_TCP, status.st_ino));
@@ -132,7 +132,8 @@ std::vector<pid_t> output_readers(const ProcRoot& proc) {
     if (pid == self || std::chrono::steady_clock::now() > end) {
       continue;
     }
-    for (const int fd : proc.numbers(fmt::format("{}/fd", pid).c_str()).value_or(std::vector<int>())) {
+    for (const int fd :
+         proc.numbers(fmt::format("{}/fd", pid).c_str()).value_or(std::vector<int>())) {
       bool reads = false;
       const std::string to = passage(proc, pid, fd, reads);
       if (reads) {

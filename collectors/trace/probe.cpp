@@ -113,8 +113,8 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   filter.stacks = request.stacks ? 1 : 0;
   filter.summary = request.summary ? 1 : 0;
   if (request.pids.size() > TRACE_PIDS_MAX) {
-    return failure(fmt::format("more than {} processes; '--comm' or '--cgroup' may help",
-                               TRACE_PIDS_MAX));
+    return failure(
+        fmt::format("more than {} processes; '--comm' or '--cgroup' may help", TRACE_PIDS_MAX));
   }
   for (const pid_t pid : request.pids) {
     filter.pids[filter.pid_count++] = static_cast<u32>(pid);
@@ -227,8 +227,8 @@ std::vector<TraceSum> TraceProbe::sums() const {
     return all;
   }
   std::vector<trace_sum> each(static_cast<size_t>(cpus));
-  const auto used = static_cast<u32>(
-      std::min<uint64_t>(program_.counters->sums, uint64_t{TRACE_SUMS} - 1));
+  const auto used =
+      static_cast<u32>(std::min<uint64_t>(program_.counters->sums, uint64_t{TRACE_SUMS} - 1));
   std::map<u32, trace_sum> by_key;
   for (u32 at = 1; at <= used; at++) {
     if (::bpf_map_lookup_elem(program_.sums, &at, each.data()) != 0) {

@@ -71,8 +71,8 @@ class TraceProbe {
 
 /// Keys of the channels that ipcscope writes to, and of its terminal.
 std::vector<uint64_t> output_channels(const ProcRoot& proc);
-/// Processes that pass ipcscope's output on: who reads what it writes to, who reads what these write
-/// to, and so on to the program behind the terminal.
+/// Processes that pass ipcscope's output on: who reads what it writes to, who reads what these
+/// write to, and so on to the program behind the terminal.
 std::vector<pid_t> output_readers(const ProcRoot& proc);
 
 }  // namespace ipcscope

@@ -163,8 +163,8 @@ bool TraceFile::decode(TraceSink& sink, uint64_t& events) {
     if (kind == trace_name_kind) {
       TraceNameRecord record;
       std::memcpy(&record, left.data(), sizeof record);
-      names.take(record, {reinterpret_cast<const char*>(left.data()) + sizeof record,
-                          record.length});
+      names.take(record,
+                 {reinterpret_cast<const char*>(left.data()) + sizeof record, record.length});
     } else {
       whole = decoder.take(left.first(size), sink);
     }

@@ -21,13 +21,12 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 static void destroy_light(void* skeleton) { trace_light__destroy(skeleton); }
 static void destroy_full(void* skeleton) { trace_bpf__destroy(skeleton); }
 
-#define SET_CONSTANTS(skeleton, constants)                                                     \
-  do {                                                                                         \
-    memcpy((void*)&(skeleton)->rodata->layout, (constants)->layout,                            \
-           sizeof(struct kernel_layout));                                                      \
-    memcpy((void*)&(skeleton)->rodata->filter, (constants)->filter, sizeof(struct trace_filter)); \
-    memcpy((void*)&(skeleton)->rodata->calls, (constants)->calls,                              \
-           TRACE_CALLS * sizeof(struct trace_call));                                           \
+#define SET_CONSTANTS(skeleton, constants)                                                         \
+  do {                                                                                             \
+    memcpy((void*)&(skeleton)->rodata->layout, (constants)->layout, sizeof(struct kernel_layout)); \
+    memcpy((void*)&(skeleton)->rodata->filter, (constants)->filter, sizeof(struct trace_filter));  \
+    memcpy((void*)&(skeleton)->rodata->calls, (constants)->calls,                                  \
+           TRACE_CALLS * sizeof(struct trace_call));                                               \
   } while (0)
 
 static int load_light(struct trace_program* program, const struct trace_constants* constants) {

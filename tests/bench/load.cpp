@@ -3,8 +3,8 @@
 // time where nobody waits, which other programs on the machine disturb less.
 //
 // usage: ipcscope-load KIND ROUNDS [REPEATS]    the least of the repeats is printed
-//   getppid, zero (reads of /dev/zero), own-pipe (write and read by one thread), pipe, unix, mq, msg
-//   (ping-pong of two processes on one CPU), mutex (two threads)
+//   getppid, zero (reads of /dev/zero), own-pipe (write and read by one thread), pipe, unix, mq,
+//   msg (ping-pong of two processes on one CPU), mutex (two threads)
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>

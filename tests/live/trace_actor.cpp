@@ -162,8 +162,8 @@ void use_inet(Deeds& deeds) {
   const int server = ::accept(listener, nullptr, nullptr);
   ::getsockname(client, any, &size);
   const unsigned other = ntohs(address.sin_port);
-  const std::string id = fmt::format("tcp:127.0.0.1:{}-127.0.0.1:{}", std::min(port, other),
-                                     std::max(port, other));
+  const std::string id =
+      fmt::format("tcp:127.0.0.1:{}-127.0.0.1:{}", std::min(port, other), std::max(port, other));
   deeds.push_back({"connect", id, {}, 0});
   deeds.push_back({"accept", id, {}, server});
   char text[64] = "over TCP";
@@ -182,10 +182,9 @@ void use_inet(Deeds& deeds) {
   ::getsockname(sender, any, &size);
   const unsigned from = ntohs(address.sin_port);
   ::send(sender, text, 4, 0);
-  deeds.push_back({"send",
-                   fmt::format("udp:127.0.0.1:{}-127.0.0.1:{}", std::min(to, from),
-                               std::max(to, from)),
-                   4, 4});
+  deeds.push_back(
+      {"send", fmt::format("udp:127.0.0.1:{}-127.0.0.1:{}", std::min(to, from), std::max(to, from)),
+       4, 4});
   ::recv(receiver, text, sizeof text, 0);
   deeds.push_back({"recv", fmt::format("udp:127.0.0.1:{}", to), 4, 4});
   for (const int fd : {listener, client, server, receiver, sender}) {
@@ -402,9 +401,9 @@ void use_terminal(Deeds& deeds) {
 void tell(int fd, const Deeds& deeds) {
   std::string text;
   for (const Deed& deed : deeds) {
-    text += fmt::format("{} {} {} {}\n", deed.operation,
-                        deed.bytes ? fmt::format("{}", *deed.bytes) : "-", deed.result,
-                        deed.channel);
+    text +=
+        fmt::format("{} {} {} {}\n", deed.operation,
+                    deed.bytes ? fmt::format("{}", *deed.bytes) : "-", deed.result, deed.channel);
   }
   (void)!::write(fd, text.data(), text.size());
 }

@@ -15,7 +15,7 @@ namespace ipcscope::live {
 /// One operation that was done, as its own process knows it.
 struct Deed {
   std::string operation;
-  std::string channel;           ///< the id that it has to have
+  std::string channel;  ///< the id that it has to have
   std::optional<uint64_t> bytes;
   int64_t result = 0;
 };

@@ -22,7 +22,9 @@ using namespace ipcscope;
 
 namespace {
 
-uint64_t key_of(int kind, uint64_t number) { return (static_cast<uint64_t>(kind) + 1) << 56 | number; }
+uint64_t key_of(int kind, uint64_t number) {
+  return (static_cast<uint64_t>(kind) + 1) << 56 | number;
+}
 
 /// Calls a channel after its kind and number.
 class PlainNames final : public TraceNames {
@@ -186,8 +188,7 @@ TEST_CASE("trace: the peer of a socket is who uses its other end", "[trace]") {
   CHECK(scenario.seen.lines[2].find("peer 20 ") != std::string::npos);
 }
 
-TEST_CASE("trace: a shared futex is one channel, a private one belongs to its process",
-          "[trace]") {
+TEST_CASE("trace: a shared futex is one channel, a private one belongs to its process", "[trace]") {
   Scenario scenario;
   scenario.take(thread(10, "a"));
   scenario.take(thread(20, "b"));
@@ -321,9 +322,9 @@ TEST_CASE("trace: lines of text and JSON are safe and complete", "[trace]") {
   rapidjson::Document line;
   line.Parse(json.data(), json.size());
   REQUIRE_FALSE(line.HasParseError());
-  for (const char* key : {"time_ns", "pid", "tid", "comm", "operation", "kind", "channel", "peer",
-                          "bytes", "duration_ns", "result", "unfinished", "detail", "payload",
-                          "stack"}) {
+  for (const char* key :
+       {"time_ns", "pid", "tid", "comm", "operation", "kind", "channel", "peer", "bytes",
+        "duration_ns", "result", "unfinished", "detail", "payload", "stack"}) {
     INFO(key);
     CHECK(line.HasMember(key));
   }
