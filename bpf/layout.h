@@ -32,14 +32,6 @@
   FIELD(task_struct, pending, pending.signal, u64)                              \
   FIELD(task_struct, blocked, blocked, u64)                                     \
   FIELD(task_struct, cgroups, cgroups, u64)                                     \
-  TYPE(signal_struct)                                                           \
-  FIELD(signal_struct, pending, shared_pending.signal, u64)                     \
-  TYPE(css_set)                                                                 \
-  FIELD(css_set, cgroup, dfl_cgrp, u64)                                         \
-  TYPE(cgroup)                                                                  \
-  FIELD(cgroup, kn, kn, u64)                                                    \
-  TYPE(kernfs_node)                                                             \
-  FIELD(kernfs_node, id, id, u64)                                               \
   FIELD(task_struct, mm, mm, u64)                                               \
   FIELD(task_struct, exit_state, exit_state, u32)                               \
   FIELD(task_struct, pid, pid, u32)                                             \
@@ -55,6 +47,14 @@
   PLACE(task_struct, comm, comm)                                                \
   FIELD(task_struct, files, files, u64)                                         \
   FIELD(task_struct, nsproxy, nsproxy, u64)                                     \
+  TYPE(signal_struct)                                                           \
+  FIELD(signal_struct, pending, shared_pending.signal, u64)                     \
+  TYPE(css_set)                                                                 \
+  FIELD(css_set, cgroup, dfl_cgrp, u64)                                         \
+  TYPE(cgroup)                                                                  \
+  FIELD(cgroup, kn, kn, u64)                                                    \
+  TYPE(kernfs_node)                                                             \
+  FIELD(kernfs_node, id, id, u64)                                               \
   TYPE(cfs_rq)                                                                  \
   FIELD(cfs_rq, rq, rq, u64) /* with CONFIG_FAIR_GROUP_SCHED */                 \
   TYPE(rq)                                                                      \
@@ -300,6 +300,10 @@
   FIELD(io_ring_ctx, rings, rings, u64)                                         \
   FIELD(io_ring_ctx, sq_entries, sq_entries, u32)                               \
   FIELD(io_ring_ctx, cq_entries, cq_entries, u32)                               \
+  TYPE(io_kiocb)                                                                \
+  FIELD(io_kiocb, opcode, opcode, u8)                                           \
+  FIELD(io_kiocb, flags, flags, u64)                                            \
+  FIELD(io_kiocb, fd, cqe.fd, u32) /* 5.19 */                                   \
   TYPE(io_rings)                                                                \
   FIELD(io_rings, sq_head, sq.head, u32)                                        \
   FIELD(io_rings, sq_tail, sq.tail, u32)                                        \
@@ -340,26 +344,26 @@
   FIELD(pt_regs, orig_x0, orig_x0, u64) \
   FIELD(pt_regs, syscallno, syscallno, u32)
 #else
-#define KERNEL_REGISTERS(FIELD, PLACE)        \
-  FIELD(pt_regs, r15, r15, u64)               \
-  FIELD(pt_regs, r14, r14, u64)               \
-  FIELD(pt_regs, r13, r13, u64)               \
-  FIELD(pt_regs, r12, r12, u64)               \
-  FIELD(pt_regs, bp, bp, u64)                 \
-  FIELD(pt_regs, bx, bx, u64)                 \
-  FIELD(pt_regs, r11, r11, u64)               \
-  FIELD(pt_regs, ax, ax, u64)                 \
-  FIELD(pt_regs, cx, cx, u64)                 \
-  FIELD(pt_regs, r10, r10, u64)               \
-  FIELD(pt_regs, r9, r9, u64)                 \
-  FIELD(pt_regs, r8, r8, u64)                 \
-  FIELD(pt_regs, dx, dx, u64)                 \
-  FIELD(pt_regs, si, si, u64)                 \
-  FIELD(pt_regs, di, di, u64)                 \
-  FIELD(pt_regs, orig_ax, orig_ax, u64)       \
-  FIELD(pt_regs, ip, ip, u64)                 \
-  FIELD(pt_regs, cs, cs, u64)                 \
-  FIELD(pt_regs, short_cs, cs, u16) /* 6.9 */ \
+#define KERNEL_REGISTERS(FIELD, PLACE)  \
+  FIELD(pt_regs, r15, r15, u64)         \
+  FIELD(pt_regs, r14, r14, u64)         \
+  FIELD(pt_regs, r13, r13, u64)         \
+  FIELD(pt_regs, r12, r12, u64)         \
+  FIELD(pt_regs, bp, bp, u64)           \
+  FIELD(pt_regs, bx, bx, u64)           \
+  FIELD(pt_regs, r11, r11, u64)         \
+  FIELD(pt_regs, ax, ax, u64)           \
+  FIELD(pt_regs, cx, cx, u64)           \
+  FIELD(pt_regs, r10, r10, u64)         \
+  FIELD(pt_regs, r9, r9, u64)           \
+  FIELD(pt_regs, r8, r8, u64)           \
+  FIELD(pt_regs, dx, dx, u64)           \
+  FIELD(pt_regs, si, si, u64)           \
+  FIELD(pt_regs, di, di, u64)           \
+  FIELD(pt_regs, orig_ax, orig_ax, u64) \
+  FIELD(pt_regs, cs, cs, u16)           \
+  FIELD(pt_regs, long_cs, cs, u64)      \
+  FIELD(pt_regs, ip, ip, u64)           \
   FIELD(pt_regs, sp, sp, u64)
 #endif
 

@@ -159,10 +159,10 @@ struct call_registers {
 /** False for a thread of another word size, whose calls have other numbers. */
 static __always_inline bool read_number(u64 regs, struct call_registers *call) {
 #if defined(__TARGET_ARCH_x86)
-  if (HAS(pt_regs, cs) && (GET(regs, pt_regs, cs) & 0xffff) != USER_CODE_SEGMENT) {
+  if (HAS(pt_regs, cs) && GET(regs, pt_regs, cs) != USER_CODE_SEGMENT) {
     return false;
   }
-  if (HAS(pt_regs, short_cs) && GET(regs, pt_regs, short_cs) != USER_CODE_SEGMENT) {
+  if (HAS(pt_regs, long_cs) && (GET(regs, pt_regs, long_cs) & 0xffff) != USER_CODE_SEGMENT) {
     return false;
   }
   call->number = GET(regs, pt_regs, orig_ax);

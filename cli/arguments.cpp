@@ -104,7 +104,11 @@ std::string contradiction(const CLI::App& app) {
       {"--restore", "--clean"},    {"--restore", "--backup"}, {"--restore", "--namespace"},
       {"--restore", "--min-age"},  {"--restore", "--user"},   {"--restore", "--all"},
       {"--backup", "--no-backup"}, {"--json", "--dot"},       {"--watch", "--dot"},
-      {"--stacks", "--dot"},       {"--once", "--twice"},     {"--json", "--by"}};
+      {"--stacks", "--dot"},       {"--once", "--twice"},     {"--summary", "--perfetto"},
+      {"--summary", "--write"},    {"--summary", "--from"},   {"--perfetto", "--write"},
+      {"--from", "--write"},       {"--json", "--perfetto"},  {"--json", "--write"},
+      {"--summary", "--payload"},  {"--summary", "--stacks"}, {"--summary", "--count"},
+      {"--json", "--by"}};
   const auto given = [&](const char* name) {
     const CLI::Option* option = app.get_option_no_throw(name);
     return option != nullptr && option->count() > 0;
@@ -308,6 +312,56 @@ void add_why_options(CLI::App& app, Options& options) {
   app.add_flag("--dot", options.dot, "print the graph for graphviz")->group(output);
   add_common(app, options);
   add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
+void add_trace_options(CLI::App& app, Options& options) {
+  TraceOptions& trace = options.trace;
+  app.add_option("MECHANISM", options.words,
+                 "kinds of channels, signal, fd, splice, poll; none: all")
+      ->type_name("");
+  constexpr const char* which = "Which operations";
+  named(app.add_option("-p,--pid", options.pids, "only of these processes"), "PID,...")
+      ->group(which);
+  named(app.add_option("--tid", trace.tid, "... of this thread"), "TID")->group(which);
+  named(app.add_option("--user", options.user, "... of this user's processes"), "NAME|UID")
+      ->group(which);
+  named(app.add_option("--comm", trace.comm, "... of threads of this name"), "NAME")->group(which);
+  named(app.add_option("--cgroup", options.cgroup, "... in this cgroup and those below it"), "PATH")
+      ->group(which);
+  named(app.add_option("--channel", trace.channel, "... at this channel, as ls names it"), "ID")
+      ->group(which);
+  named(app.add_option("--slower-than", trace.slower_than, "... that took longer; 5ms, 0.1"),
+        "TIME")
+      ->group(which);
+  app.add_flag("--errors", trace.errors, "... that failed")->group(which);
+  app.add_flag("--connect", trace.connect, "only what makes, connects and removes channels")
+      ->group(which);
+  constexpr const char* until = "How long";
+  named(app.add_option("-d,--duration", trace.duration, "end after this time"), "TIME")
+      ->group(until);
+  named(app.add_option("-n,--count", trace.count, "end after so many operations"), "COUNT")
+      ->group(until);
+  constexpr const char* output = "Output";
+  app.add_option("--payload", trace.payload,
+                 "show the first bytes of what was moved: copies user data")
+      ->type_name("[BYTES]")
+      ->expected(0, 1)
+      ->default_str("32")
+      ->group(output);
+  app.add_flag("--stacks", options.stacks, "the functions that each operation came from")
+      ->group(output);
+  app.add_flag("--summary", trace.summary, "count instead: sums by operation at the end")
+      ->group(output);
+  named(app.add_option("--perfetto", trace.perfetto, "write a file for ui.perfetto.dev"), "FILE")
+      ->group(output);
+  named(app.add_option("--write", trace.write, "write raw records, to be read with --from"), "FILE")
+      ->group(output);
+  named(app.add_option("--from", trace.from, "print what is in such a file"), "FILE")
+      ->group(output);
+  app.add_flag("--strict", options.strict, "exit with 4 where operations were lost")->group(output);
+  add_common(app, options);
   app.get_option("--json")->group(output);
   app.get_option("--color")->group(output);
 }

@@ -11,6 +11,7 @@
 #include "cli/commands/locks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
+#include "cli/commands/trace.h"
 #include "cli/commands/why.h"
 
 namespace ipcscope {
@@ -27,6 +28,8 @@ std::span<const Command> command_table() {
        add_why_options, run_why},
       {"locks", "Measure", "say which locks and queues cost how much, and who makes whom wait",
        locks_notes, add_locks_options, run_locks},
+      {"trace", "Measure", "print each IPC operation as it happens", trace_notes, add_trace_options,
+       run_trace},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
        add_doctor_options, run_doctor},
   };

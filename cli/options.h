@@ -42,6 +42,23 @@ struct LockOptions {
   bool detail = false;
 };
 
+/// What only `trace` understands.
+struct TraceOptions {
+  std::string duration;
+  std::string tid;
+  std::string comm;
+  std::string channel;
+  std::string slower_than;
+  std::string count;
+  std::string payload;  ///< bytes; empty: none
+  std::string perfetto;
+  std::string write;
+  std::string from;
+  bool errors = false;
+  bool connect = false;
+  bool summary = false;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -59,6 +76,7 @@ struct Options {
   bool strict = false;
   LeakOptions leaks;
   LockOptions locks;
+  TraceOptions trace;
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look

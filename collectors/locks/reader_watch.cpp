@@ -41,7 +41,9 @@ bool sleeps_elsewhere(std::string_view text) {
 
 void ReaderWatch::choose(const std::vector<std::pair<pair_key, pair_value>>& pairs) {
   std::vector<Seen> chosen;
-  for (const auto& [key, value] : pairs) {
+  for (const auto& pair : pairs) {
+    const pair_key& key = pair.first;
+    const pair_value& value = pair.second;
     if (key.lock.purpose != LOCK_FOR_ROOM || key.lock.wait != WAIT_AT_FILE || value.waker == 0) {
       continue;
     }

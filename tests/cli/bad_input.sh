@@ -94,6 +94,16 @@ expect 2 "ipcscope: at most 16 processes and threads can be chosen$locks" locks 
 expect 2 "ipcscope: '--json' and '--by' cannot be used together$locks" locks --json --by pair
 expect 2 "ipcscope: unknown option '--source'$locks" locks --source=bpf
 expect 2 "ipcscope: unknown option '--durtion'; did you mean '--duration'?$locks" locks --durtion 3
+trace="; try 'ipcscope trace --help'"
+expect 2 "ipcscope: unknown mechanism 'pip'; did you mean 'pipe'?$trace" trace pip
+expect 2 "ipcscope: '--summary' and '--perfetto' cannot be used together$trace" trace --summary --perfetto x
+expect 2 "ipcscope: '--count' needs a number from 1 to 18446744073709551614$trace" trace -n 0
+expect 2 "ipcscope: '--payload' needs a number from 1 to 1024$trace" trace --payload=4096
+expect 2 "ipcscope: names of threads have at most 15 bytes$trace" trace --comm sixteen-letters-
+expect 2 "ipcscope: 'fast' is not a time, such as 90, 500ms, 10m, 2h or 1d$trace" trace --slower-than fast
+expect 2 "ipcscope: 'pipe' is no channel's id, see 'ipcscope ls'$trace" trace --channel pipe
+expect 3 "ipcscope: '/dev/null' is no file of ipcscope trace --write" trace --from /dev/null
+expect 3 "ipcscope: cannot open '/nowhere': No such file or directory" trace --from /nowhere
 
 # A process that is gone.
 sleep 0 &
@@ -103,6 +113,7 @@ expect 2 "ipcscope: no process $gone" ls -p $gone
 expect 2 "ipcscope: no process $gone, and no channel with that number" show $gone
 expect 2 "ipcscope: no process or thread $gone" why $gone
 expect 2 "ipcscope: no process or thread $gone" locks -p $gone
+expect 2 "ipcscope: no process $gone" trace -p $gone
 
 # Without the privilege, BPF is refused and not replaced.
 if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
@@ -114,6 +125,7 @@ fi
 
 # Helps are golden: UPDATE=1 writes them anew.
 for command in '' ls show why locks leaks doctor; do
+for command in '' ls show why leaks trace doctor; do
   # shellcheck disable=SC2086
   run $command --help
   golden=$GOLDEN/help${command:+-$command}.txt

@@ -136,6 +136,20 @@ void Program::write_input(std::string_view text) const {
   }
 }
 
+std::string Program::read_error_line(Seconds limit) {
+  const Clock::time_point deadline = Clock::now() + limit;
+  while (true) {
+    if (const size_t end = err_.find('\n'); end != std::string::npos) {
+      std::string line = err_.substr(0, end);
+      err_.erase(0, end + 1);
+      return line;
+    }
+    if (!errors_ || !read_some(deadline)) {
+      return std::exchange(err_, {});
+    }
+  }
+}
+
 void Program::read_all(Seconds limit) {
   const Clock::time_point deadline = Clock::now() + limit;
   while (read_some(deadline)) {

@@ -32,6 +32,8 @@ class Program {
   bool await_error(std::string_view text, Seconds limit);
   /// Gives it more to read.
   void write_input(std::string_view text) const;
+  /// The same of its standard error.
+  std::string read_error_line(Seconds limit);
   /// All that it still prints on both outputs.
   void read_all(Seconds limit);
   void close_input() { input_.reset(); }

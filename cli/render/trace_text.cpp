@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <fmt/format.h>
+#include <string.h>
+
+#include <cmath>
+#include <ctime>
+
+#include "cli/render/escape.h"
+#include "cli/render/table.h"
+#include "cli/render/text.h"
+#include "cli/render/trace.h"
+
+namespace ipcscope {
+
+namespace {
+
+constexpr size_t time_width = 16;
+constexpr size_t process_width = 22;
+constexpr size_t operation_width = 16;
+constexpr size_t channel_width = 28;
+constexpr size_t size_width = 7;
+constexpr size_t duration_width = 8;
+
+// include/linux/errno.h: what a call returns that is begun again after a signal.
+constexpr int64_t first_restart = 512;
+constexpr const char* restarts[] = {"ERESTARTSYS", "ERESTARTNOINTR", "ERESTARTNOHAND",
+                                    "ENOIOCTLCMD", "ERESTART_RESTARTBLOCK"};
+
+}  // namespace
+
+std::string result_text(int64_t result) {
+  if (result >= 0) {
+    return fmt::format("{}", result);
+  }
+  const int64_t number = -result;
+  if (number >= first_restart &&
+      number < first_restart + static_cast<int64_t>(std::size(restarts))) {
+    return restarts[number - first_restart];
+  }
+  const char* name = number < 4096 ? ::strerrorname_np(static_cast<int>(number)) : nullptr;
+  return name != nullptr ? name : fmt::format("{}", result);
+}
+
+void append_short_duration(std::string& out, uint64_t ns) {
+  const auto scaled = [&](double value, const char* unit) {
+    fmt::format_to(std::back_inserter(out), "{:.{}f}{}", value, value < 10 ? 1 : 0, unit);
+  };
+  if (ns < 1000) {
+    fmt::format_to(std::back_inserter(out), "{}ns", ns);
+  } else if (ns < 1'000'000) {
+    scaled(static_cast<double>(ns) / 1e3, "us");
+  } else if (ns < 1'000'000'000) {
+    scaled(static_cast<double>(ns) / 1e6, "ms");
+  } else {
+    fmt::format_to(std::back_inserter(out), "{:.2f}s", static_cast<double>(ns) / 1e9);
+  }
+}
+
+TraceText::TraceText(Output& out, const Terminal& terminal, FunctionNames functions)
+    : out_(out), terminal_(terminal), functions_(std::move(functions)) {}
+
+void TraceText::begin(const TraceHead& head) {
+  offset_ = head.realtime_offset_ns;
+  out_.write(fmt::format("{:<{}} {:<{}} {:<{}} {:<{}} {:<{}} {:>{}} {:>{}} RESULT\n", "TIME",
+                         time_width, "PROCESS", process_width, "PEER", process_width, "OPERATION",
+                         operation_width, "CHANNEL", channel_width, "SIZE", size_width, "TOOK",
+                         duration_width));
+}
+
+/// Fills what was appended to the line since from up to width cells, and puts a blank behind it.
+void TraceText::append_column(size_t from, size_t width) {
+  const size_t used = line_.size() - from;
+  const size_t cells = used <= width ? display_width(std::string_view(line_).substr(from)) : used;
+  line_.append(cells < width ? width - cells + 1 : 1, ' ');
+}
+
+void TraceText::append_time(uint64_t monotonic_ns) {
+  const int64_t real = static_cast<int64_t>(monotonic_ns) + offset_;
+  const int64_t second = real / 1'000'000'000;
+  if (second != second_) {
+    second_ = second;
+    const auto time = static_cast<time_t>(second);
+    tm parts{};
+    ::localtime_r(&time, &parts);
+    std::strftime(clock_, sizeof clock_, "%H:%M:%S", &parts);
+  }
+  fmt::format_to(std::back_inserter(line_), "{}.{:06}", clock_, real % 1'000'000'000 / 1000);
+}
+
+void TraceText::event(const TraceEvent& event) {
+  line_.clear();
+  append_time(event.time_ns);
+  append_column(0, time_width);
+  const auto append_process = [&](std::string_view comm, int32_t pid, int32_t tid) {
+    const size_t from = line_.size();
+    if (pid == 0) {
+      line_ += '-';
+    } else {
+      append_escaped(line_, comm, terminal_.escape());
+      if (tid != 0 && tid != pid) {
+        fmt::format_to(std::back_inserter(line_), "[{}/{}]", pid, tid);
+      } else {
+        fmt::format_to(std::back_inserter(line_), "[{}]", pid);
+      }
+    }
+    append_column(from, process_width);
+  };
+  append_process(event.comm, event.pid, event.tid);
+  append_process(event.peer.comm, event.peer.pid, event.peer.tid);
+  size_t from = line_.size();
+  line_ += event.operation;
+  append_column(from, operation_width);
+  from = line_.size();
+  if (event.channel.empty()) {
+    line_ += '-';
+  } else {
+    append_escaped(line_, event.channel, terminal_.escape());
+  }
+  append_column(from, channel_width);
+  std::string cell;
+  if (event.bytes) {
+    cell = fmt::format("{}", *event.bytes);
+  } else {
+    cell += '-';
+  }
+  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, size_width);
+  cell.clear();
+  if (event.duration_ns) {
+    append_short_duration(cell, *event.duration_ns);
+  } else {
+    cell += '-';
+  }
+  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, duration_width);
+  if (event.unfinished) {
+    line_ += "unfinished";
+  } else if (event.has_result) {
+    line_ += result_text(event.result);
+  } else {
+    line_ += '-';
+  }
+  if (!event.detail.empty()) {
+    line_ += ' ';
+    append_escaped(line_, event.detail, terminal_.escape());
+  }
+  if (!event.payload.empty()) {
+    line_ += " \"";
+    append_escaped(line_, event.payload, {});
+    line_ += event.bytes && event.payload.size() < *event.bytes ? "\"..." : "\"";
+  }
+  line_ += '\n';
+  for (const uint64_t address : event.stack) {
+    line_ += "    ";
+    const std::string name = functions_ ? functions_(event.pid, address) : std::string();
+    if (name.empty()) {
+      fmt::format_to(std::back_inserter(line_), "0x{:x}", address);
+    } else {
+      append_escaped(line_, name, terminal_.escape());
+    }
+    line_ += '\n';
+  }
+  out_.write(line_);
+}
+
+void TraceText::lost(uint64_t count) {
+  out_.write(fmt::format("-- {} event{} lost here\n", count, count == 1 ? "" : "s"));
+}
+
+void TraceText::end(const TraceTotal& total) {
+  if (total.lost > 0) {
+    out_.write(fmt::format("-- {} events, {} lost in all\n", total.events, total.lost));
+  }
+}
+
+void write_trace_summary(Output& out, const Terminal& terminal, std::span<const TraceSum> sums) {
+  Table table({{.heading = "KIND"},
+               {.heading = "OPERATION"},
+               {.heading = "COUNT", .right = true},
+               {.heading = "ERRORS", .right = true},
+               {.heading = "BYTES", .right = true},
+               {.heading = "TOTAL", .right = true},
+               {.heading = "MEAN", .right = true},
+               {.heading = "P50", .right = true},
+               {.heading = "P99", .right = true},
+               {.heading = "MAX", .right = true}},
+              Table::Form::aligned, false);
+  for (const TraceSum& each : sums) {
+    const trace_sum& sum = each.sum;
+    const auto duration = [&](uint64_t ns) {
+      std::string text;
+      append_short_duration(text, ns);
+      table.cell(sum.timed > 0 ? text : "-");
+    };
+    const auto quantile = [&](unsigned hundredths) {
+      const uint64_t wanted = (sum.timed * hundredths + 99) / 100;
+      uint64_t seen = 0;
+      for (unsigned i = 0; i < TRACE_HISTOGRAM; i++) {
+        seen += sum.histogram[i];
+        if (seen >= wanted) {
+          // The middle of its power of two.
+          return std::min(sum.max_ns, (uint64_t{3} << i) / 2);
+        }
+      }
+      return sum.max_ns;
+    };
+    table.cell(trace_word(each.kind));
+    table.cell(each.call->operation);
+    table.cell(fmt::format("{}", sum.count));
+    table.cell(fmt::format("{}", sum.errors));
+    table.cell(each.call->kernel.bytes == BYTES_NONE ? std::string("-")
+                                                     : fmt::format("{}", sum.bytes));
+    duration(sum.total_ns);
+    duration(sum.timed == 0 ? 0 : sum.total_ns / sum.timed);
+    duration(quantile(50));
+    duration(quantile(99));
+    duration(sum.max_ns);
+  }
+  table.print(out, terminal);
+}
+
+}  // namespace ipcscope

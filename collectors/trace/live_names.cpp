@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/trace/live_names.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <tuple>
+
+#include "collectors/base/parse.h"
+#include "collectors/name_spaces.h"
+#include "collectors/shmem_type.h"
+
+namespace ipcscope {
+
+namespace {
+
+constexpr std::string_view shm_path = "/dev/shm/";
+
+/// Address and port, IPv4 as its mapped IPv6 address.
+struct InetName {
+  std::array<uint8_t, 16> address{};
+  uint16_t port = 0;
+  [[nodiscard]] bool is_mapped() const {
+    static constexpr uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    return std::memcmp(address.data(), prefix, sizeof prefix) == 0;
+  }
+  [[nodiscard]] bool empty() const { return port == 0 && address == decltype(address){}; }
+  bool operator<(const InetName& other) const {
+    return std::tie(address, port) < std::tie(other.address, other.port);
+  }
+};
+
+InetName make_name(const u8 (&address)[16], uint16_t port, uint16_t family) {
+  InetName name;
+  name.port = port;
+  if (family == AF_INET6) {
+    std::memcpy(name.address.data(), address, 16);
+  } else if (address[0] != 0 || address[1] != 0 || address[2] != 0 || address[3] != 0) {
+    name.address[10] = name.address[11] = 0xff;
+    std::memcpy(name.address.data() + 12, address, 4);
+  }
+  return name;
+}
+
+std::string text(const InetName& name, uint16_t family) {
+  char buffer[INET6_ADDRSTRLEN];
+  if (name.is_mapped()) {
+    ::inet_ntop(AF_INET, name.address.data() + 12, buffer, sizeof buffer);
+    return fmt::format("{}:{}", buffer, name.port);
+  }
+  if (family == AF_INET) {
+    return fmt::format("0.0.0.0:{}", name.port);
+  }
+  ::inet_ntop(AF_INET6, name.address.data(), buffer, sizeof buffer);
+  return fmt::format("[{}]:{}", buffer, name.port);
+}
+
+bool is_within_host(const InetName& local, const InetName& remote) {
+  static constexpr std::array<uint8_t, 16> loopback = {0, 0, 0, 0, 0, 0, 0, 0,
+                                                       0, 0, 0, 0, 0, 0, 0, 1};
+  return remote.address == local.address || remote.address == loopback ||
+         (remote.is_mapped() && remote.address[12] == 127);
+}
+
+/// What the directory calls it, or a part of it where it is long.
+std::string_view entry_name(const trace_channel_record& record) {
+  const std::string_view name(record.name, std::min<size_t>(record.name_length, TRACE_NAME_MAX));
+  return name.substr(0, name.find('\0'));
+}
+
+}  // namespace
+
+std::string inet_id(std::string_view kind, const trace_inet& inet, std::string_view suffix) {
+  InetName local = make_name(inet.local, inet.local_port, inet.family);
+  InetName remote = make_name(inet.remote, inet.remote_port, inet.family);
+  if (remote.empty()) {
+    return fmt::format("{}:{}{}", kind, text(local, inet.family), suffix);
+  }
+  if (is_within_host(local, remote) && remote < local) {
+    std::swap(local, remote);
+  }
+  return fmt::format("{}:{}-{}{}", kind, text(local, inet.family), text(remote, inet.family),
+                     suffix);
+}
+
+LiveTraceNames::LiveTraceNames(const ProcRoot& proc)
+    : proc_(proc),
+      own_ipc_ns_(proc.namespace_id(::getpid(), "ipc").value_or(0)),
+      own_net_ns_(proc.namespace_id(::getpid(), "net").value_or(0)) {}
+
+/// Where a descriptor leads, if it is still the same file: the number of an inode may have been
+/// given to another one meanwhile, so the last component has to agree, too.
+std::string LiveTraceNames::path(const trace_channel_record& record, int32_t pid) const {
+  if (pid <= 0 || record.fd < 0) {
+    return {};
+  }
+  const std::string link = fmt::format("{}/fd/{}", pid, record.fd);
+  struct statx status {};
+  if (::statx(proc_.descriptor(), link.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &status) != 0 ||
+      status.stx_ino != record.number) {
+    return {};
+  }
+  std::string found = proc_.link(link.c_str()).value_or(std::string());
+  const std::string_view name =
+      std::string_view(found).substr(found.find_last_of('/') + 1);  // npos + 1 is 0
+  return name.starts_with(entry_name(record)) ? found : std::string();
+}
+
+/// What is in /dev/shm under this inode: sem_open() makes a semaphore under another name, which is
+/// the one that the kernel keeps telling.
+std::string LiveTraceNames::shm_entry(uint64_t inode) const {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/dev/shm"), ::closedir);
+  if (!directory) {
+    return {};
+  }
+  while (const dirent* entry = ::readdir(directory.get())) {
+    if (entry->d_ino == inode) {
+      return entry->d_name;
+    }
+  }
+  return {};
+}
+
+TraceName LiveTraceNames::shm_name(const trace_channel_record& record) const {
+  const std::string listed = shm_entry(record.number);
+  const std::string_view shown = listed.empty() ? entry_name(record) : listed;
+  const bool semaphore = shown.starts_with("sem.");
+  const uint8_t kind = semaphore ? TRACE_POSIXSEM : TRACE_POSIXSHM;
+  std::string id = fmt::format("{}:/{}", trace_word(kind), semaphore ? shown.substr(4) : shown);
+  if (record.unlinked != 0) {
+    id += fmt::format("#{}", record.number);
+  }
+  return {std::move(id), kind};
+}
+
+TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) {
+  const auto kind = static_cast<uint8_t>(record.channel_kind);
+  const std::string_view word = trace_word(kind);
+  const auto foreign = [](uint32_t name_space, uint32_t own) {
+    return name_space == 0 || own == 0 || name_space == own ? std::string()
+                                                            : fmt::format("@{}", name_space);
+  };
+  switch (kind) {
+    case TRACE_UNIX: {
+      uint64_t inode = record.number;
+      const uint64_t peer = record.unix_end.peer_inode;
+      if (peer != 0) {
+        const bool sends_elsewhere = record.unix_end.type == SOCK_DGRAM &&
+                                     record.unix_end.mutual == 0 && record.name_length == 0;
+        if (sends_elsewhere) {
+          inode = peer;
+        } else if (record.unix_end.mutual != 0) {
+          inode = std::min(inode, peer);
+        }
+      }
+      return {fmt::format("unix:{}", inode), kind};
+    }
+    case TRACE_TCP:
+    case TRACE_UDP:
+      return {inet_id(word, record.inet, foreign(record.inet.net_ns, own_net_ns_)), kind};
+    case TRACE_SHM:
+    case TRACE_SEM:
+    case TRACE_MSG:
+      return {fmt::format("{}:{}{}", word, record.number, foreign(record.name_space, own_ipc_ns_)),
+              kind};
+    case TRACE_MQ: {
+      std::string_view name = entry_name(record);
+      name.remove_prefix(name.starts_with('/') ? 1 : 0);
+      return {fmt::format("mq:/{}", name), kind};
+    }
+    case TRACE_POSIXSHM:
+    case TRACE_POSIXSEM: {
+      std::string_view name = entry_name(record);
+      if (name.starts_with(shm_path)) {  // a path that was removed
+        name.remove_prefix(shm_path.size());
+        const bool semaphore = kind == TRACE_POSIXSEM;
+        return {fmt::format("{}:/{}", word, semaphore ? name.substr(4) : name), kind};
+      }
+      return shm_name(record);
+    }
+    case TRACE_MEMFD: {
+      std::string_view name = entry_name(record);
+      name.remove_prefix(name.starts_with("memfd:") ? 6 : 0);
+      return {fmt::format("memfd:{}#{}", name, record.number), kind};
+    }
+    case TRACE_FIFO: {
+      const std::string found = path(record, pid);
+      return {found.empty() ? fmt::format("fifo:{}#{}", entry_name(record), record.number)
+                            : "fifo:" + found,
+              kind};
+    }
+    case TRACE_FLOCK:
+    case TRACE_FCNTL:
+    case TRACE_OFD:
+    case TRACE_LEASE: {
+      const std::string found = path(record, pid);
+      if (found.empty()) {
+        return {fmt::format("{}:{}#{}:{}", word, entry_name(record), device_text(record.device),
+                            record.number),
+                kind};
+      }
+      const bool unlinked = found.ends_with(deleted_suffix);
+      return {fmt::format("{}:{}{}", word, without_deleted(found, unlinked),
+                          unlinked ? fmt::format("#{}", record.number) : std::string()),
+              kind};
+    }
+    case TRACE_EPOLL:
+    case TRACE_SIGNALFD:
+    case TRACE_TIMERFD:
+    case TRACE_INOTIFY:
+    case TRACE_IO_URING:
+      return {fmt::format("{}:{}:{}", word, pid, record.fd), kind};
+    default:
+      return {fmt::format("{}:{}", word, record.number), kind};
+  }
+}
+
+void LiveTraceNames::read_mappings(int32_t pid) {
+  std::vector<Mapping>& mappings = mappings_[pid];
+  mappings.clear();
+  const Result<std::string> maps = proc_.read(fmt::format("{}/maps", pid));
+  if (!maps) {
+    return;
+  }
+  std::string_view left = *maps;
+  while (!left.empty()) {
+    // start-end rwxp offset major:minor inode path
+    const std::string line(next_line(left));
+    Mapping mapping;
+    char mode[8] = {};
+    int path_at = 0;
+    if (std::sscanf(line.c_str(), "%lx-%lx %7s %lx %*s %lu %n", &mapping.start, &mapping.end, mode,
+                    &mapping.offset, &mapping.inode, &path_at) < 5 ||
+        mode[3] != 's') {
+      continue;
+    }
+    mapping.path = line.substr(static_cast<size_t>(path_at));
+    mappings.push_back(std::move(mapping));
+  }
+}
+
+const LiveTraceNames::Mapping* LiveTraceNames::find_mapping(int32_t pid, uint64_t address) {
+  for (const bool again : {false, true}) {
+    if (again || mappings_.find(pid) == mappings_.end()) {
+      read_mappings(pid);
+    }
+    for (const Mapping& mapping : mappings_[pid]) {
+      if (address >= mapping.start && address < mapping.end) {
+        return &mapping;
+      }
+    }
+  }
+  return nullptr;
+}
+
+TraceName LiveTraceNames::futex(int32_t pid, uint64_t address, bool is_private) {
+  const Mapping* mapping = is_private || pid <= 0 ? nullptr : find_mapping(pid, address);
+  if (mapping == nullptr) {
+    return {fmt::format("futex:{}:0x{:x}", pid, address), TRACE_FUTEX};
+  }
+  const uint64_t offset = mapping->offset + (address - mapping->start);
+  const bool deleted = mapping->path.ends_with(deleted_suffix);
+  const std::string_view path = without_deleted(mapping->path, deleted);
+  std::string object;
+  if (path.starts_with(shm_path)) {
+    const std::string listed = shm_entry(mapping->inode);
+    if (listed.starts_with("sem.") && offset == 0) {
+      return {fmt::format("posixsem:/{}", listed.substr(4)), TRACE_POSIXSEM};
+    }
+    object = !listed.empty() ? std::string(shm_path) + listed
+             : deleted       ? fmt::format("{}#{}", path, mapping->inode)
+                             : std::string(path);
+  } else if (path.starts_with("/SYSV")) {
+    object = fmt::format("shm:{}", mapping->inode);
+  } else if (path.starts_with("/dev/zero") && deleted) {
+    object = fmt::format("anon#{}", mapping->inode);
+  } else if (path.starts_with("/memfd:")) {
+    object = fmt::format("{}#{}", path.substr(1), mapping->inode);
+  } else {
+    object = deleted ? fmt::format("{}#{}", path, mapping->inode) : std::string(path);
+  }
+  return {fmt::format("futex:{}+0x{:x}", object, offset), TRACE_FUTEX};
+}
+
+}  // namespace ipcscope

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "collectors/trace/probe.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+
+#include "collectors/base/parse.h"
+#include "collectors/kernel_layout.h"
+#include "collectors/name_spaces.h"
+#include "collectors/trace/decoder.h"
+
+namespace ipcscope {
+
+namespace {
+
+constexpr unsigned stream_bytes = 16U << 20;
+constexpr unsigned least_bytes = 64U << 10;
+
+constexpr uint64_t bit(int kind) { return uint64_t{1} << kind; }
+
+/// The identity of a cgroup, and how far below the root it is.
+Result<void> find_cgroup(const std::string& path, trace_filter& filter) {
+  std::string full = "/sys/fs/cgroup";
+  full += path.starts_with('/') ? path : "/" + path;
+  struct stat status {};
+  if (::stat(full.c_str(), &status) != 0) {
+    return system_failure(fmt::format("no cgroup '{}'", path));
+  }
+  filter.cgroup = status.st_ino;
+  bool within = false;
+  for (const char each : path) {
+    filter.cgroup_level += each != '/' && !within ? 1 : 0;
+    within = each != '/';
+  }
+  return {};
+}
+
+/// What the kernel can compare of a channel's id; the rest is compared here.
+void find_channel(const std::string& id, trace_filter& filter) {
+  const size_t colon = id.find(':');
+  const auto kind = trace_kind_from_word(std::string_view(id).substr(0, colon));
+  if (!kind || colon == std::string::npos) {
+    return;
+  }
+  filter.channel_kind = *kind;
+  std::string_view rest = std::string_view(id).substr(colon + 1);
+  switch (*kind) {
+    case TRACE_PIPE:
+    case TRACE_UNIX:
+    case TRACE_SHM:
+    case TRACE_SEM:
+    case TRACE_MSG:
+    case TRACE_EVENTFD:
+    case TRACE_NETLINK:
+    case TRACE_PACKET:
+    case TRACE_RAW:
+    case TRACE_VSOCK:
+    case TRACE_PTY:
+      if (const auto number = next_number<uint64_t>(rest)) {
+        filter.channel = *number;
+      }
+      break;
+    case TRACE_FUTEX:
+      if (const size_t address = rest.rfind(":0x"); address != std::string_view::npos) {
+        filter.channel = parse_number<uint64_t>(rest.substr(address + 3), 16).value_or(0);
+      }
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<TraceProbe>> TraceProbe::start(const TraceRequest& request,
+                                                      const ProcRoot& proc) {
+  std::unique_ptr<TraceProbe> probe(new TraceProbe);
+  if (const Result<void> loaded = probe->load(request, proc); !loaded) {
+    return Failure(loaded.error());
+  }
+  if (const Result<void> attached = probe->attach(request); !attached) {
+    return Failure(attached.error());
+  }
+  return probe;
+}
+
+TraceProbe::~TraceProbe() {
+  links_.clear();
+  ring_.reset();
+  if (program_.destroy != nullptr) {
+    program_.destroy(program_.skeleton);
+  }
+}
+
+Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc) {
+  trace_filter filter{};
+  filter.kinds = request.kinds;
+  filter.slower_than = request.slower_than_ns;
+  filter.channel_kind = UNKNOWN_U32;
+  filter.own_group = static_cast<u32>(::getpid());
+  filter.uid = request.uid.value_or(UNKNOWN_U32);
+  filter.tid = static_cast<u32>(request.tid);
+  filter.errors = request.errors ? 1 : 0;
+  filter.payload = std::min<u32>(request.payload, TRACE_PAYLOAD_MAX);
+  filter.stacks = request.stacks ? 1 : 0;
+  filter.summary = request.summary ? 1 : 0;
+  if (request.pids.size() > TRACE_PIDS_MAX) {
+    return failure(
+        fmt::format("more than {} processes; '--comm' or '--cgroup' may help", TRACE_PIDS_MAX));
+  }
+  for (const pid_t pid : request.pids) {
+    filter.pids[filter.pid_count++] = static_cast<u32>(pid);
+  }
+  if (!request.comm.empty()) {
+    filter.comm_set = 1;
+    std::memcpy(filter.comm, request.comm.data(), std::min<size_t>(request.comm.size(), 15));
+  }
+  if (!request.cgroup.empty()) {
+    if (const Result<void> found = find_cgroup(request.cgroup, filter); !found) {
+      return Failure(found.error());
+    }
+  }
+  if (!request.channel.empty()) {
+    find_channel(request.channel, filter);
+  }
+  for (const uint64_t key : output_channels(proc)) {
+    if (filter.ignored_count < TRACE_IGNORED_MAX) {
+      filter.ignored[filter.ignored_count++] = key;
+    }
+  }
+  struct stat shm {};
+  if (::stat("/dev/shm", &shm) == 0) {
+    filter.shm_device = record_device(shm.st_dev);
+  }
+  std::array<trace_call, TRACE_CALLS> calls{};
+  select_calls(request, calls);
+
+  const Result<kernel_layout> layout = read_kernel_layout();
+  if (!layout) {
+    return Failure(layout.error());
+  }
+  const trace_constants constants = {.layout = &*layout,
+                                     .filter = &filter,
+                                     .calls = calls.data(),
+                                     .ring_bytes = request.summary ? least_bytes : stream_bytes};
+  int error = load_trace(&program_, &constants, 1);
+  if (error != 0) {
+    error = load_trace(&program_, &constants, 0);
+  }
+  if (error != 0) {
+    return system_failure("loading the BPF programs of trace", -error);
+  }
+  Result<RingReader> ring = RingReader::open(program_.records, constants.ring_bytes);
+  if (!ring) {
+    return Failure(ring.error());
+  }
+  ring_ = std::make_unique<RingReader>(std::move(*ring));
+  return {};
+}
+
+Result<void> TraceProbe::attach(const TraceRequest& request) {
+  const auto open = [&](const char* name, int program) -> int {
+    const int link = ::bpf_raw_tracepoint_open(name, program);
+    if (link < 0) {
+      return -errno;
+    }
+    links_.emplace_back(link);
+    return 0;
+  };
+  const bool calls = (request.kinds & ~bit(TRACE_SIGNAL)) != 0;
+  if (calls) {
+    if (const int error = open("sys_exit", program_.exit); error != 0) {
+      return system_failure("attaching to the tracepoint sys_exit", -error);
+    }
+    if (const int error = open("sys_enter", program_.enter); error != 0) {
+      return system_failure("attaching to the tracepoint sys_enter", -error);
+    }
+  }
+  if ((request.kinds & bit(TRACE_SIGNAL)) != 0 && !request.lifecycle) {
+    if (open("signal_generate", program_.signal_generate) != 0 ||
+        open("signal_deliver", program_.signal_deliver) != 0) {
+      gaps_.emplace_back("signals are not seen: this kernel has no tracepoint for them");
+    }
+  }
+  constexpr uint64_t ring_files = ~(bit(TRACE_SIGNAL) | bit(TRACE_FUTEX) | bit(TRACE_SEM) |
+                                    bit(TRACE_MSG) | bit(TRACE_SHM) | bit(TRACE_FD));
+  if ((request.kinds & ring_files) != 0 && !request.lifecycle && !request.errors &&
+      request.slower_than_ns == 0 && open("io_uring_submit_req", program_.io_uring) != 0) {
+    gaps_.emplace_back("io_uring submissions are not seen: this kernel has no tracepoint for them");
+  }
+  return {};
+}
+
+void TraceProbe::stop() { links_.clear(); }
+
+uint64_t TraceProbe::take_lost() {
+  return __atomic_exchange_n(&program_.counters->lost_pending, 0, __ATOMIC_RELAXED);
+}
+
+uint64_t TraceProbe::not_summed() const { return program_.counters->not_summed; }
+
+uint64_t TraceProbe::missed() const {
+  uint64_t missed = 0;
+  for (const int program : {program_.enter, program_.exit, program_.signal_generate,
+                            program_.signal_deliver, program_.io_uring}) {
+    bpf_prog_info info{};
+    u32 size = sizeof info;
+    if (::bpf_obj_get_info_by_fd(program, &info, &size) == 0) {
+      missed += info.recursion_misses;
+    }
+  }
+  return missed;
+}
+
+std::vector<TraceSum> TraceProbe::sums() const {
+  std::vector<TraceSum> all;
+  const int cpus = ::libbpf_num_possible_cpus();
+  if (cpus <= 0) {
+    return all;
+  }
+  std::vector<trace_sum> each(static_cast<size_t>(cpus));
+  const auto used =
+      static_cast<u32>(std::min<uint64_t>(program_.counters->sums, uint64_t{TRACE_SUMS} - 1));
+  std::map<u32, trace_sum> by_key;
+  for (u32 at = 1; at <= used; at++) {
+    if (::bpf_map_lookup_elem(program_.sums, &at, each.data()) != 0) {
+      continue;
+    }
+    for (const trace_sum& part : each) {
+      if (part.count == 0) {
+        continue;
+      }
+      trace_sum& sum = by_key[static_cast<u32>(part.key)];
+      sum.count += part.count;
+      sum.errors += part.errors;
+      sum.bytes += part.bytes;
+      sum.timed += part.timed;
+      sum.total_ns += part.total_ns;
+      sum.max_ns = std::max(sum.max_ns, part.max_ns);
+      for (size_t i = 0; i < TRACE_HISTOGRAM; i++) {
+        sum.histogram[i] += part.histogram[i];
+      }
+    }
+  }
+  for (const auto& [key, sum] : by_key) {
+    if (const TraceCall* call = trace_call_at(key >> 6)) {
+      all.push_back({call, static_cast<uint8_t>(key & 63), sum});
+    }
+  }
+  std::sort(all.begin(), all.end(), [](const TraceSum& a, const TraceSum& b) {
+    return a.sum.count != b.sum.count ? a.sum.count > b.sum.count : a.kind < b.kind;
+  });
+  return all;
+}
+
+std::vector<TraceBlocked> TraceProbe::blocked() const {
+  std::vector<TraceBlocked> all;
+  constexpr size_t bytes = sizeof(trace_slot) * TRACE_SLOTS;
+  void* memory = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, program_.slots, 0);
+  if (memory == MAP_FAILED) {
+    return all;
+  }
+  const auto* slots = static_cast<const trace_slot*>(memory);
+  for (size_t i = 0; i < TRACE_SLOTS; i++) {
+    if (slots[i].call != 0) {
+      all.push_back({slots[i].tid, slots[i].call - 1, slots[i].begin_ns});
+    }
+  }
+  ::munmap(memory, bytes);
+  return all;
+}
+
+}  // namespace ipcscope

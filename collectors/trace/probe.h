@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "collectors/base/fd.h"
+#include "collectors/base/proc_root.h"
+#include "collectors/base/result.h"
+#include "collectors/trace/calls.h"
+#include "collectors/trace/request.h"
+#include "collectors/trace/ring.h"
+#include "collectors/trace/trace_program.h"
+
+namespace ipcscope {
+
+/// The sums of one operation on one kind of channel.
+struct TraceSum {
+  const TraceCall* call = nullptr;
+  uint8_t kind = TRACE_NO_KIND;
+  trace_sum sum{};
+};
+
+/// A thread that is in a traced call.
+struct TraceBlocked {
+  uint32_t tid = 0;  ///< number of the first PID namespace
+  uint32_t call = 0;
+  uint64_t begin_ns = 0;
+};
+
+/// The programs of bpf/trace.bpf.c while they run. Nothing is pinned: they are gone with this
+/// object, or with the process.
+class TraceProbe {
+ public:
+  /// Fails where BPF cannot be used and where request asks for what does not exist.
+  static Result<std::unique_ptr<TraceProbe>> start(const TraceRequest& request,
+                                                   const ProcRoot& proc);
+  ~TraceProbe();
+  TraceProbe(const TraceProbe&) = delete;
+  TraceProbe& operator=(const TraceProbe&) = delete;
+
+  /// Nothing is reported any more, but what was can still be read.
+  void stop();
+  RingReader& records() { return *ring_; }
+  /// Operations that were lost since the last record about it; 0 after it.
+  uint64_t take_lost();
+  /// Operations that no program saw because it was busy on the same CPU.
+  uint64_t missed() const;
+  /// Sums of all CPUs, the most frequent first. Only with request.summary.
+  std::vector<TraceSum> sums() const;
+  /// Operations that found no room in the sums.
+  uint64_t not_summed() const;
+  /// Threads that are in a traced call now, as far as it began during the trace.
+  std::vector<TraceBlocked> blocked() const;
+  /// What of the request cannot be seen on this kernel, a line each.
+  [[nodiscard]] const std::vector<std::string>& gaps() const { return gaps_; }
+
+ private:
+  TraceProbe() = default;
+  Result<void> load(const TraceRequest& request, const ProcRoot& proc);
+  Result<void> attach(const TraceRequest& request);
+
+  trace_program program_{};
+  std::vector<Fd> links_;
+  std::unique_ptr<RingReader> ring_;
+  std::vector<std::string> gaps_;
+};
+
+/// Keys of the channels that ipcscope writes to, and of its terminal.
+std::vector<uint64_t> output_channels(const ProcRoot& proc);
+/// Processes that pass ipcscope's output on: who reads what it writes to, who reads what these
+/// write to, and so on to the program behind the terminal.
+std::vector<pid_t> output_readers(const ProcRoot& proc);
+
+}  // namespace ipcscope

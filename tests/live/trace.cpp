@@ -1,0 +1,390 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `trace` against processes that know what they did.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/msg.h>
+#include <sys/sem.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#include "tests/live/json.h"
+#include "tests/live/main.h"
+#include "tests/live/program.h"
+#include "tests/live/trace_actor.h"
+
+using namespace ipcscope::live;
+using ipcscope::Fd;
+
+namespace {
+
+/// `ipcscope trace` that is live, with its output in a file.
+class Trace {
+ public:
+  explicit Trace(std::vector<std::string> arguments)
+      : file_(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)) {
+    arguments.insert(arguments.begin(), "trace");
+    program_ = std::make_unique<Program>(ipcscope_command(std::move(arguments)), file_.get());
+    program_->read_error_line(Seconds(10));
+  }
+  /// Ends it as Ctrl-C does, and returns what it printed.
+  std::string end() {
+    ::kill(program_->pid(), SIGINT);
+    return wait();
+  }
+  std::string wait() {
+    status = program_->wait(Seconds(60)).value_or(-1);
+    struct stat size {};
+    ::fstat(file_.get(), &size);
+    std::string text(static_cast<size_t>(size.st_size), '\0');
+    (void)!::pread(file_.get(), text.data(), text.size(), 0);
+    return text;
+  }
+  [[nodiscard]] pid_t pid() const { return program_->pid(); }
+  int status = -1;
+
+ private:
+  Fd file_;
+  std::unique_ptr<Program> program_;
+};
+
+std::vector<Document> lines_of(const std::string& text) {
+  std::vector<Document> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) {
+    lines.push_back(parse(line));
+  }
+  return lines;
+}
+
+bool is_event(const Json& line) { return line.HasMember("operation"); }
+
+bool matches(const Json& line, const Deed& deed) {
+  if (!is_event(line) || text_of(line["operation"]) != deed.operation ||
+      text_of(line["channel"]) != deed.channel) {
+    return false;
+  }
+  if (deed.bytes ? !line["bytes"].IsUint64() || line["bytes"].GetUint64() != *deed.bytes
+                 : !line["bytes"].IsNull()) {
+    return false;
+  }
+  const Json& result = line["result"];
+  return result.IsNull() || result.IsString() || result.GetInt64() == deed.result;
+}
+
+/// N round trips over two pipes between this process' two children; returns their number.
+std::vector<Deed> ping_pong() {
+  constexpr int rounds = 20000;
+  int to[2];
+  int from[2];
+  (void)!::pipe2(to, 0);
+  (void)!::pipe2(from, 0);
+  const pid_t child = ::fork();
+  char byte = 'x';
+  if (child == 0) {
+    for (int i = 0; i < rounds; i++) {
+      (void)!::read(to[0], &byte, 1);
+      (void)!::write(from[1], &byte, 1);
+    }
+    ::_exit(0);
+  }
+  for (int i = 0; i < rounds; i++) {
+    (void)!::write(to[1], &byte, 1);
+    (void)!::read(from[0], &byte, 1);
+  }
+  ::waitpid(child, nullptr, 0);
+  struct stat first {};
+  struct stat second {};
+  ::fstat(to[0], &first);
+  ::fstat(from[0], &second);
+  return {{"rounds", fmt::format("pipe:{}", first.st_ino), rounds, 0},
+          {"rounds", fmt::format("pipe:{}", second.st_ino), rounds, 0}};
+}
+
+constexpr int million = 1'000'000;
+
+/// A million operations on each of several mechanisms.
+std::vector<Deed> millions() {
+  std::vector<Deed> deeds;
+  char byte = 'x';
+  int ends[2];
+  (void)!::pipe2(ends, 0);
+  for (int i = 0; i < million / 2; i++) {
+    (void)!::write(ends[1], &byte, 1);
+    (void)!::read(ends[0], &byte, 1);
+  }
+  deeds.push_back({"write", "pipe", million / 2, 0});
+  deeds.push_back({"read", "pipe", million / 2, 0});
+  ::socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);
+  for (int i = 0; i < million / 2; i++) {
+    ::send(ends[0], &byte, 1, 0);
+    ::recv(ends[1], &byte, 1, 0);
+  }
+  deeds.push_back({"send", "unix", million / 2, 0});
+  deeds.push_back({"recv", "unix", million / 2, 0});
+  const int set = ::semget(IPC_PRIVATE, 1, 0600);
+  sembuf up{0, 1, 0};
+  sembuf down{0, -1, 0};
+  for (int i = 0; i < million / 2; i++) {
+    ::semop(set, &up, 1);
+    ::semop(set, &down, 1);
+  }
+  ::semctl(set, 0, IPC_RMID);
+  deeds.push_back({"semop", "sem", {}, million});
+  const int queue = ::msgget(IPC_PRIVATE, 0600);
+  struct {
+    long type = 1;
+    char text[8] = {};
+  } message;
+  for (int i = 0; i < million / 2; i++) {
+    ::msgsnd(queue, &message, 8, 0);
+    ::msgrcv(queue, &message, 8, 0, 0);
+  }
+  ::msgctl(queue, IPC_RMID, nullptr);
+  deeds.push_back({"msgsnd", "msg", uint64_t{million / 2} * 8, 0});
+  deeds.push_back({"msgrcv", "msg", uint64_t{million / 2} * 8, 0});
+  static uint32_t word = 0;
+  for (int i = 0; i < million; i++) {
+    ::syscall(SYS_futex, &word, 1 | 128, 1, nullptr, nullptr, 0);
+  }
+  deeds.push_back({"futex", "futex", {}, million});
+  return deeds;
+}
+
+}  // namespace
+
+TEST_CASE("trace names every operation and its channel") {
+  Actor actor(use_everything);
+  Trace trace({"-p", std::to_string(actor.pid()), "--json"});
+  const std::vector<Deed> deeds = actor.act();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));  // until it waits again
+  const std::string output = trace.end();
+  REQUIRE(trace.status == 0);
+  REQUIRE(deeds.size() > 60);
+  const std::vector<Document> lines = lines_of(output);
+  std::vector<bool> used(lines.size());
+  for (const Deed& deed : deeds) {
+    bool found = false;
+    for (size_t i = 0; i < lines.size() && !found; i++) {
+      if (!used[i] && matches(lines[i], deed)) {
+        used[i] = found = true;
+        CHECK(lines[i]["pid"].GetInt() == actor.pid());
+      }
+    }
+    if (!found) {
+      std::string near;
+      for (const Document& line : lines) {
+        if (is_event(line) && text_of(line["operation"]) == deed.operation) {
+          near += print(line) + "\n";
+        }
+      }
+      INFO(deed.operation << " at " << deed.channel << " result " << deed.result << "; seen:\n"
+                          << near);
+      CHECK(found);
+    }
+  }
+  CHECK(text_of(lines.front()["schema"]) == "ipcscope/1");
+  const Json& total = lines.back()["total"];
+  CHECK(total["lost"].GetUint64() == 0);
+  CHECK(total["unfinished"].GetUint64() == 1);  // it waits for its end
+}
+
+TEST_CASE("trace: what was received and what was lost is all that was done") {
+  Actor actor(ping_pong);
+  Trace trace({"pipe", "--json"});
+  const std::vector<Deed> deeds = actor.act();
+  const std::vector<Document> lines = lines_of(trace.end());
+  REQUIRE(deeds.size() == 2);
+  uint64_t operations = 0;
+  uint64_t lost = 0;
+  bool named_peer = false;
+  for (const Document& line : lines) {
+    if (line.HasMember("lost")) {
+      lost += line["lost"].GetUint64();
+    } else if (is_event(line)) {
+      const std::string_view operation = text_of(line["operation"]);
+      for (const Deed& deed : deeds) {
+        if (text_of(line["channel"]) == deed.channel &&
+            (operation == "write" || operation == "read")) {
+          operations++;
+          named_peer = named_peer || line["peer"].IsObject();
+        }
+      }
+    }
+  }
+  const uint64_t done = 2 * (*deeds[0].bytes + *deeds[1].bytes);
+  CHECK(operations + lost >= done);
+  CHECK(operations <= done);
+  CHECK(lost == lines.back()["total"]["lost"].GetUint64());
+  CHECK(named_peer);
+}
+
+TEST_CASE("trace --summary counts a million operations of each mechanism exactly") {
+  Actor actor(millions);
+  Trace trace({"pipe", "unix", "sem", "msg", "futex", "--summary", "--json", "-p",
+               std::to_string(actor.pid())});
+  const std::vector<Deed> deeds = actor.act();
+  const Document sums = parse(trace.end());
+  CHECK(sums["lost"].GetUint64() == 0);
+  for (const Deed& deed : deeds) {
+    const uint64_t wanted = deed.result > 0 ? static_cast<uint64_t>(deed.result) : million / 2;
+    uint64_t count = 0;
+    uint64_t bytes = 0;
+    for (const Json& line : sums["operations"].GetArray()) {
+      if (text_of(line["operation"]) == deed.operation && text_of(line["kind"]) == deed.channel) {
+        count = line["count"].GetUint64();
+        bytes = line["bytes"].IsNull() ? 0 : line["bytes"].GetUint64();
+        uint64_t in_histogram = 0;
+        for (const Json& step : line["histogram"].GetArray()) {
+          in_histogram += step["count"].GetUint64();
+        }
+        CHECK(in_histogram == line["timed"].GetUint64());
+      }
+    }
+    INFO(deed.operation << " " << deed.channel);
+    if (deed.operation == "write" || deed.operation == "read") {
+      // The actor reads its order from a pipe, and tells through one what it did.
+      CHECK(count >= wanted);
+      CHECK(count <= wanted + 4);
+    } else {
+      CHECK(count == wanted);
+      CHECK(bytes == deed.bytes.value_or(0));
+    }
+  }
+}
+
+TEST_CASE("trace marks what is unfinished and leaves nothing behind") {
+  Actor actor([] {
+    int ends[2];
+    (void)!::pipe2(ends, 0);
+    if (::fork() == 0) {
+      ::alarm(30);
+      for (int fd = 3; fd < 64; fd++) {
+        if (fd != ends[0] && fd != ends[1]) {
+          ::close(fd);  // the actor's own would keep its reader waiting
+        }
+      }
+      char byte = 0;
+      (void)!::read(ends[0], &byte, 1);  // for ever: it has a writing end itself
+      ::_exit(0);
+    }
+    ::usleep(100'000);
+    struct stat status {};
+    ::fstat(ends[0], &status);
+    return std::vector<Deed>{{"read", fmt::format("pipe:{}", status.st_ino), {}, 0}};
+  });
+  Trace trace({"pipe", "--json"});
+  const std::vector<Deed> deeds = actor.act();
+  const std::vector<Document> lines = lines_of(trace.end());
+  REQUIRE(deeds.size() == 1);
+  bool found = false;
+  for (const Document& line : lines) {
+    if (is_event(line) && text_of(line["channel"]) == deeds[0].channel &&
+        line["unfinished"].GetBool()) {
+      found = true;
+      CHECK(text_of(line["operation"]) == "read");
+      CHECK(line["result"].IsNull());
+      CHECK(line["duration_ns"].GetUint64() > 50'000'000);
+      ::kill(line["tid"].GetInt(), SIGKILL);
+    }
+  }
+  CHECK(found);
+
+  // A tracer that is killed takes its programs with it.
+  Trace killed({"pipe", "--json"});
+  ::kill(killed.pid(), SIGKILL);
+  (void)killed.wait();
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const Outcome programs = run({"bpftool", "prog", "show"});
+  if (programs.status == 0) {
+    CHECK(programs.output.find("trace_exit") == std::string::npos);
+  }
+}
+
+TEST_CASE("trace filters, payload and the files that it writes") {
+  const std::string raw = fmt::format("/tmp/ipcscope-test-trace-{}", ::getpid());
+  const auto act = [] {
+    int ends[2];
+    (void)!::pipe2(ends, 0);
+    (void)!::write(ends[1], "pay\033load", 8);
+    char text[16];
+    (void)!::read(ends[0], text, sizeof text);
+    (void)!::read(-1, text, 1);
+    ::fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    (void)!::read(ends[0], text, sizeof text);
+    struct stat status {};
+    ::fstat(ends[0], &status);
+    return std::vector<Deed>{{"write", fmt::format("pipe:{}", status.st_ino), 8, 8},
+                             {"read", fmt::format("pipe:{}", status.st_ino), 8, 8},
+                             {"read", fmt::format("pipe:{}", status.st_ino), {}, -EAGAIN}};
+  };
+  {
+    Actor actor(act);
+    Trace trace({"pipe", "-p", std::to_string(actor.pid()), "--json", "--payload=3", "--stacks"});
+    const std::vector<Deed> deeds = actor.act();
+    for (const Document& line : lines_of(trace.end())) {
+      if (matches(line, deeds.at(0))) {
+        CHECK(text_of(line["payload"]) == "pay");
+        REQUIRE(line["stack"].IsArray());
+        CHECK(line["stack"].Size() > 0);
+      }
+    }
+  }
+  {
+    Actor actor(act);
+    Trace trace({"pipe", "-p", std::to_string(actor.pid()), "--json", "--errors"});
+    const std::vector<Deed> deeds = actor.act();
+    int events = 0;
+    for (const Document& line : lines_of(trace.end())) {
+      if (is_event(line)) {
+        events++;
+        CHECK(matches(line, deeds.at(2)));
+      }
+    }
+    CHECK(events == 1);
+  }
+  {
+    Actor actor(act);
+    Trace trace({"pipe", "-p", std::to_string(actor.pid()), "--json", "--connect"});
+    (void)actor.act();
+    for (const Document& line : lines_of(trace.end())) {
+      if (is_event(line)) {
+        CHECK(text_of(line["operation"]) == "pipe");
+      }
+    }
+  }
+  {
+    Actor actor(act);
+    Trace trace({"pipe", "-p", std::to_string(actor.pid()), "--write", raw});
+    const std::vector<Deed> deeds = actor.act();
+    (void)trace.end();
+    REQUIRE(trace.status == 0);
+    const Outcome again = run(ipcscope_command({"trace", "--from", raw, "--json"}));
+    CHECK(again.status == 0);
+    std::vector<Document> lines = lines_of(again.output);
+    for (const Deed& deed : deeds) {
+      CHECK(std::count_if(lines.begin(), lines.end(),
+                          [&](const Document& line) { return matches(line, deed); }) == 1);
+    }
+    const std::string perfetto = raw + ".json";
+    CHECK(run(ipcscope_command({"trace", "--from", raw, "--perfetto", perfetto})).status == 0);
+    std::ifstream file(perfetto);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    const Document picture = parse(text);
+    int slices = 0;
+    for (const Json& event : picture["traceEvents"].GetArray()) {
+      slices += text_of(event["ph"]) == "X" ? 1 : 0;
+    }
+    CHECK(slices >= 4);
+    ::unlink(raw.c_str());
+    ::unlink(perfetto.c_str());
+  }
+}
