@@ -1,4 +1,4 @@
-"""ipcscope trace: what it costs the traced and the others, and how much it carries; beside bpftrace, perf and strace"""
+"""ipcscope trace and locks: what they cost the traced and the others, and how much trace carries; beside bpftrace, perf and strace"""
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # usage: ./dev bench trace
@@ -78,6 +78,7 @@ def bpftrace_command(calls):
 
 def tracers(name):
     _, mechanism, calls = LOADS[name]
+    yield "locks", lambda: Tracer([IPCSCOPE, "locks", "-d", "600"], "measuring"), 1
     yield "summary", lambda: Tracer([IPCSCOPE, "trace", mechanism, "--summary"], "tracing"), 1
     yield "json", lambda: Tracer([IPCSCOPE, "trace", mechanism, "--json"], "tracing"), 1
     if shutil.which("bpftrace"):
@@ -152,7 +153,8 @@ def file_total(text):
 
 def starts():
     times = {}
-    for label, command, wait_for in (("trace pipe", [IPCSCOPE, "trace", "pipe", "--json"], "tracing"),
+    for label, command, wait_for in (("locks", [IPCSCOPE, "locks", "-d", "60"], "measuring"),
+                                     ("trace pipe", [IPCSCOPE, "trace", "pipe", "--json"], "tracing"),
                                      ("trace (all)", [IPCSCOPE, "trace", "--json"], "tracing"),
                                      ("trace --summary", [IPCSCOPE, "trace", "--summary"], "tracing")):
         took = []
@@ -168,6 +170,10 @@ def main():
         sys.exit("needs root")
     rows = slowdowns()
     print_slowdowns(rows)
+    waiting = ("pipe", "unix", "msg", "mq", "mutex")
+    worst = max(rows[name]["locks"] / rows[name]["alone"] for name in waiting)
+    others = max(rows[name]["locks"] / rows[name]["alone"] for name in ("getppid", "zero", "own-pipe"))
+    print(f"what waits under locks: at most {worst:.2f}x (goal 1.10); what does not: {others:.2f}x (goal 1.02)")
     worst = max(rows[name]["summary"] / rows[name]["alone"] for name in ("pipe", "unix", "msg", "mq"))
     print(f"ping-pongs under --summary: at most {worst:.2f}x (goal 1.30)")
     print(f"not IPC under --summary: getppid {rows['getppid']['summary'] / rows['getppid']['alone']:.2f}x "
