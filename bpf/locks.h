@@ -217,7 +217,6 @@ struct lock_filter {
 
 /* What the programs tell. */
 struct lock_state {
-  u64 switches;   /* looked at; approximate: it is not counted atomically */
   u64 lost_waits; /* at locks that did not fit */
   u64 lost_pairs;
   u64 lost_news;

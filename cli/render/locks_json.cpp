@@ -271,7 +271,6 @@ void LocksJson::write() {
   count("locks", window_.lost_locks);
   count("pairs", window_.lost_pairs);
   json_.end_object();
-  count("switches", window_.switches);
   json_.end_object();
 }
 

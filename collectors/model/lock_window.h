@@ -141,7 +141,6 @@ struct LockWindow {
   std::vector<LockUse> locks;
   uint64_t lost_locks = 0;  ///< waits at locks that did not fit into the kernel's map
   uint64_t lost_pairs = 0;  ///< waits counted at their lock, but in no pair
-  uint64_t switches = 0;    ///< context switches that were looked at
 };
 
 }  // namespace ipcscope

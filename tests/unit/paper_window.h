@@ -18,7 +18,6 @@ class PaperWindow {
     window.host = "paper";
     window.kernel = "6.1";
     window.window_ns = 5 * second;
-    window.switches = 1000;
     window.coverage.push_back({.source = "bpf-locks", .checked = 1000, .reason = {}, .hint = {}});
   }
 
