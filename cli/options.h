@@ -40,6 +40,7 @@ struct LockOptions {
   std::string overtakes;
   std::string times_median;
   bool detail = false;
+  bool deep = false;
 };
 
 /// What was given on the command line; a command looks at those that it offers.

@@ -172,6 +172,10 @@ std::optional<Error> read_request(const Options& options, LockRequest& request) 
     take(parse_duration(locks.min_wait), &request.min_wait_ns, error);
   }
   request.stacks = options.stacks;
+  request.deep = locks.deep;
+  if (locks.deep && options.pids.empty()) {
+    error = Error{{}, "'--deep' needs '-p': its probes slow down the processes that they are in"};
+  }
   return error;
 }
 
