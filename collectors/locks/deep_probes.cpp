@@ -174,7 +174,10 @@ std::optional<uint64_t> own_offset(Sample function) {
   return std::nullopt;
 }
 
-std::optional<uint64_t> cost_of(Sample lock, Sample unlock, const deep_program& program) {
+}  // namespace
+
+std::optional<uint64_t> DeepProbes::cost_of(Sample lock, Sample unlock,
+                                            const deep_program& program) {
   using Clock = std::chrono::steady_clock;
   constexpr int rounds = 7, pairs = 40;
   const auto lock_offset = own_offset(lock), unlock_offset = own_offset(unlock);
@@ -182,13 +185,16 @@ std::optional<uint64_t> cost_of(Sample lock, Sample unlock, const deep_program& 
     return std::nullopt;
   }
   const std::string self = "/proc/self/exe";
-  const auto at_lock =
+  Result<Fd> at_lock =
       attach_at(self, *lock_offset, ::getpid(), program.programs[DEEP_MUTEX_LOCK]);
-  const auto at_unlock =
+  Result<Fd> at_unlock =
       attach_at(self, *unlock_offset, ::getpid(), program.programs[DEEP_MUTEX_UNLOCK]);
   if (!at_lock || !at_unlock) {
     return std::nullopt;
   }
+  // They are taken away with the others: it takes long, and nobody comes by them any more.
+  events_.push_back(std::move(*at_lock));
+  events_.push_back(std::move(*at_unlock));
   std::array<uint64_t, 8> word{};
   std::array<uint64_t, rounds> took{};
   for (uint64_t& each : took) {
@@ -202,8 +208,6 @@ std::optional<uint64_t> cost_of(Sample lock, Sample unlock, const deep_program& 
   std::nth_element(took.begin(), took.begin() + rounds / 2, took.end());
   return took[rounds / 2] / (2 * pairs);
 }
-
-}  // namespace
 
 DeepProbes::Cost DeepProbes::measure_cost(const deep_program& program) {
   return {cost_of(ipcscope_sample_emulated_lock, ipcscope_sample_emulated_unlock, program),

@@ -25,6 +25,7 @@ class DeepProbes {
   /// when it may not be probed (EPERM, EACCES), or has ended.
   Result<void> attach(const ProcRoot& proc, std::span<const pid_t> pids,
                       const deep_program& program);
+  /// The kernel needs a tenth of a second for each of them.
   void detach() { events_.clear(); }
 
   [[nodiscard]] uint32_t count() const { return count_; }
@@ -35,9 +36,11 @@ class DeepProbes {
   struct Cost {
     std::optional<uint64_t> emulated, stepped;
   };
-  static Cost measure_cost(const deep_program& program);
+  Cost measure_cost(const deep_program& program);
 
  private:
+  std::optional<uint64_t> cost_of(void (*lock)(void*), void (*unlock)(void*),
+                                  const deep_program& program);
   Result<void> attach_to(const ProcRoot& proc, pid_t pid, const deep_program& program);
 
   std::vector<Fd> events_;

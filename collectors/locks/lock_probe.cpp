@@ -216,7 +216,7 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
 }
 
 Result<void> LockProbe::State::go_deep(const LockRequest& request) {
-  const DeepProbes::Cost cost = DeepProbes::measure_cost(program_.deep);
+  const DeepProbes::Cost cost = deep_.measure_cost(program_.deep);
   std::vector<pid_t> processes = request.pids;
   for (const pid_t tid : request.tids) {
     const Result<std::string> status = proc_.read(fmt::format("{}/status", tid));
@@ -232,7 +232,7 @@ Result<void> LockProbe::State::go_deep(const LockRequest& request) {
   deep_facts_.stepped = deep_.stepped();
   deep_facts_.call_ns = cost.emulated;
   deep_facts_.stepped_call_ns = cost.stepped;
-  deep_last_ = *program_.deep.state;
+  restart();  // only now all is seen
   return {};
 }
 
