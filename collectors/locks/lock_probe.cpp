@@ -156,7 +156,7 @@ class LockProbe::State {
   void read_wakers();
   void choose_readers();
   Result<void> go_deep(const LockRequest& request);
-  void learn_taken();
+  void learn_taken(bool last_chance);
   void add_deep(LockCounts& counts, LockWindow& window) const;
 
   LockNames names_;
@@ -237,22 +237,22 @@ Result<void> LockProbe::State::go_deep(const LockRequest& request) {
 }
 
 /// Locks that were taken since: what they are can only be found while their processes live.
-void LockProbe::State::learn_taken() {
+void LockProbe::State::learn_taken(bool last_chance) {
   constexpr size_t most = 2048;
   constexpr std::chrono::milliseconds every{200};
   const auto now = std::chrono::steady_clock::now();
-  if (!deep_facts_.probes || now < next_taken_) {
+  if (deep_facts_.probes == 0 || (now < next_taken_ && !last_chance)) {
     return;
   }
   next_taken_ = now + every;
   hold_key key{};
-  const void* before = nullptr;
-  for (size_t i = 0;
-       i < most && ::bpf_map_get_next_key(program_.deep.holds, before, &key) == 0; i++) {
-    before = &key;
+  int error = ::bpf_map_get_next_key(program_.deep.holds, nullptr, &key);
+  for (size_t i = 0; i < most && error == 0; i++) {
     if (key.lock.space != static_cast<u32>(::getpid())) {
       names_.learn_taken(key.lock, taken_primitive(key.sort));
     }
+    const hold_key before = key;
+    error = ::bpf_map_get_next_key(program_.deep.holds, &before, &key);
   }
 }
 
@@ -327,7 +327,7 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
     next_stacks_ =
         now + std::max<std::chrono::steady_clock::duration>(milliseconds(100), 10 * took);
   }
-  learn_taken();
+  learn_taken(false);
   names_.judge_again();
   names_.name_some();
   for (const auto& [key, lock] : names_.all()) {
@@ -383,6 +383,7 @@ Result<LockWindow> LockProbe::State::window() {
   for (const auto& [key, value] : locks) {
     names_.identity(key, value);
   }
+  learn_taken(true);
   names_.judge_again();
   for (const auto& [key, value] : pairs) {
     if (key.source == HOLDER_AT_8) {

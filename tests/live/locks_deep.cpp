@@ -4,7 +4,7 @@
 #include <signal.h>
 
 #include <catch2/catch.hpp>
-#include <cmath>
+#include <cstdio>
 #include <fstream>
 #include <optional>
 #include <set>
@@ -75,14 +75,51 @@ std::string name_of(const Document& answer, std::string_view id) {
   return {};
 }
 
-/// "first>second"
+bool is_own(const std::string& name) {
+  return !name.starts_with('_') && (name.ends_with("_first") || name.ends_with("_second") ||
+                                    name.ends_with("_lock"));
+}
+
+/// "first>second", of the target's own locks: the C library has some, too.
 std::set<std::string> orders_of(const Document& answer) {
   std::set<std::string> all;
   for (const Json& order : member(answer, "orders").GetArray()) {
-    all.insert(name_of(answer, text_of(member(order, "held"))) + ">" +
-               name_of(answer, text_of(member(order, "wanted"))));
+    const std::string held = name_of(answer, text_of(member(order, "held")));
+    const std::string wanted = name_of(answer, text_of(member(order, "wanted")));
+    // The library's own begin with an underline, where they have a name.
+    if (is_own(held) && is_own(wanted)) {
+      all.insert(held + ">" + wanted);
+    }
   }
   return all;
+}
+
+/// Of the C library's code in a process, against its file: each breakpoint is one.
+size_t changed_bytes(const std::string& pid) {
+  std::ifstream maps("/proc/" + pid + "/maps");
+  size_t changed = 0;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long start = 0, end = 0, offset = 0;
+    char access[5] = {}, path[4096] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s %lx %*s %*s %4095s", &start, &end, access, &offset,
+                    path) != 5 ||
+        std::string_view(access) != "r-xp" ||
+        std::string_view(path).find("/libc.so") == std::string_view::npos) {
+      continue;
+    }
+    std::string memory(end - start, '\0'), file(end - start, '\0');
+    std::ifstream from_memory("/proc/" + pid + "/mem"), from_file(path);
+    from_memory.seekg(static_cast<std::streamoff>(start));
+    from_memory.read(memory.data(), static_cast<std::streamsize>(memory.size()));
+    from_file.seekg(static_cast<std::streamoff>(offset));
+    from_file.read(file.data(), static_cast<std::streamsize>(file.size()));
+    REQUIRE(from_memory.gcount() == static_cast<std::streamsize>(memory.size()));
+    const auto size = static_cast<size_t>(from_file.gcount());
+    for (size_t i = 0; i < size; i++) {
+      changed += memory[i] != file[i] ? 1 : 0;
+    }
+  }
+  return changed;
 }
 
 void check_all(const std::string& variant) {
@@ -108,8 +145,9 @@ void check_all(const std::string& variant) {
     const Json& lock = lock_named(answer, name);
     CHECK(taken(lock) == times);
     CHECK(held_ms(lock, "mean") > 10.0);
-    CHECK(held_ms(lock, "p50") > 9.9);
-    CHECK(held_ms(lock, "p50") < 12.5);  // the timer, and the bucket's width
+    CHECK(held_ms(lock, "mean") < 20.0);  // on a busy machine they are woken late
+    CHECK(held_ms(lock, "p50") > 8.3);    // the bucket begins there
+    CHECK(held_ms(lock, "p50") < 12.6);
   }
   // Each wait lets go of the lock, so that it is taken twice, and not held while it lasts.
   const Json& condition = lock_named(answer, "condition_lock");
@@ -146,7 +184,7 @@ void check_all(const std::string& variant) {
   CHECK(findings.size() == 1);
 
   const Json& facts = member(answer, "deep");
-  CHECK(member(facts, "probes").GetUint64() >= 20);
+  CHECK(member(facts, "probes").GetUint64() >= 12);
   CHECK(member(facts, "calls").GetUint64() >= 2'000'000);
   CHECK(member(facts, "call_ns").GetUint64() > 0);
   CHECK(member(member(facts, "lost"), "holds").GetUint64() == 0);
@@ -164,16 +202,12 @@ TEST_CASE("locks deep is gone after a kill", "[locks]") {
   }
   deep.target.write_input("\n");
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  CHECK(changed_bytes(deep.pid) > 10);
   ::kill(deep.locks->pid(), SIGKILL);
   CHECK(deep.locks->wait(Seconds(30)) == 128 + SIGKILL);
-  // A breakpoint that had stayed would cost each call a thousand times as much.
-  const auto used = [&] {
-    std::ifstream file("/proc/" + deep.pid + "/stat");
-    std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-    return text;
-  };
-  CHECK_FALSE(used().empty());
+  CHECK(changed_bytes(deep.pid) == 0);
   deep.restart();  // and they can be put there again
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
   const Document answer = deep.stop();
   CHECK(taken(lock_named(answer, "counted_lock")) > 0);
   deep.target.write_input("\n");
