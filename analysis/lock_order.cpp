@@ -66,9 +66,8 @@ std::string order_text(const LockWindow& window, const LockOrder& order) {
   const std::string thread = order.thread < window.threads.size()
                                  ? thread_text(window.threads[order.thread])
                                  : std::string("unknown");
-  return fmt::format("{}{}: held {}{}, wanted {}{}, {}", thread,
-                     order.several ? " and others" : "", lock_text(window.locks[order.held]),
-                     order.held_shared ? " for reading" : "",
+  return fmt::format("{}{}: held {}{}, wanted {}{}, {}", thread, order.several ? " and others" : "",
+                     lock_text(window.locks[order.held]), order.held_shared ? " for reading" : "",
                      lock_text(window.locks[order.wanted]),
                      order.wanted_shared ? " for reading" : "", count_of(order.count, "time"));
 }
@@ -142,13 +141,12 @@ bool can_deadlock(const LockWindow& window, const std::vector<size_t>& cycle) {
     const LockOrder& order = window.orders[index];
     return !order.several && order.thread == first.thread;
   });
-  const bool guarded =
-      std::any_of(first.guards.begin(), first.guards.end(), [&](uint32_t guard) {
-        return std::all_of(cycle.begin(), cycle.end(), [&](size_t index) {
-          const std::vector<uint32_t>& guards = window.orders[index].guards;
-          return std::find(guards.begin(), guards.end(), guard) != guards.end();
-        });
-      });
+  const bool guarded = std::any_of(first.guards.begin(), first.guards.end(), [&](uint32_t guard) {
+    return std::all_of(cycle.begin(), cycle.end(), [&](size_t index) {
+      const std::vector<uint32_t>& guards = window.orders[index].guards;
+      return std::find(guards.begin(), guards.end(), guard) != guards.end();
+    });
+  });
   bool shared = false;
   for (size_t i = 0; i < cycle.size(); i++) {
     const LockOrder& wants = window.orders[cycle[i]];

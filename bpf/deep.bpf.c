@@ -70,7 +70,8 @@ static __always_inline u32 innermost_number(struct task_struct *task) {
 
 /** What this thread has, or null where its calls do not count. */
 static __always_inline struct held_locks *enter_call(struct task_struct *task) {
-  if (!lock_state.measuring || (filter.tids && !listed(filter.tid, filter.tids, number((u64)task)))) {
+  if (!lock_state.measuring ||
+      (filter.tids && !listed(filter.tid, filter.tids, number((u64)task)))) {
     return NULL;
   }
   struct held_locks *has = make_held(task);
@@ -98,8 +99,7 @@ static __always_inline u32 place_of(struct held_locks *has, u64 address) {
   return has->place;
 }
 
-static __always_inline struct hold_value *hold_at(struct task_struct *task, u64 address,
-                                                  u32 sort) {
+static __always_inline struct hold_value *hold_at(struct task_struct *task, u64 address, u32 sort) {
   struct hold_key key = {};
   key.lock.object = address;
   key.lock.space = group_number((u64)task);
@@ -116,7 +116,8 @@ static __always_inline struct hold_value *hold_at(struct task_struct *task, u64 
       return NULL;
     }
     value->pid = key.lock.space;
-    bpf_probe_read_kernel(value->comm, sizeof value->comm, (void *)ADDRESS(task, task_struct, comm));
+    bpf_probe_read_kernel(value->comm, sizeof value->comm,
+                          (void *)ADDRESS(task, task_struct, comm));
   }
   if (value->epoch != lock_state.epoch) {
     value->epoch = lock_state.epoch;
@@ -257,9 +258,9 @@ static __always_inline u32 make_place(struct held_locks *has) {
 #pragma unroll
   for (u32 i = 0; i < HELD_MAX; i++) {
     const struct held_lock *lock = &has->lock[i];
-    const u64 age = !lock->address                  ? 0
+    const u64 age = !lock->address                 ? 0
                     : lock->sort == HELD_SEMAPHORE ? lock->since >> 8
-                                                    : lock->since;
+                                                   : lock->since;
     if (age < since) {
       since = age;
       has->place = i;

@@ -17,7 +17,7 @@ struct held_lock {
   u64 address; /* 0: none */
   u64 since;   /* CLOCK_MONOTONIC, ns */
   u32 depth;   /* taken so many times more by the same thread */
-  u8 sort;    /* held_sort */
+  u8 sort;     /* held_sort */
   u8 mode;
   u8 reserved[2];
 };

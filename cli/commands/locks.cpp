@@ -392,7 +392,9 @@ int Measurement::answer(bool last) {
     status = finish_answer(options_, stage_, coverage);
   }
   stage_.out.flush();
-  const bool lost = report.window.lost_locks != 0 || report.window.lost_pairs != 0;
+  const std::optional<DeepFacts>& deep = report.window.deep;
+  const bool lost = report.window.lost_locks != 0 || report.window.lost_pairs != 0 ||
+                    (deep && (deep->lost_holds | deep->lost_orders | deep->lost_held) != 0);
   return options_.strict && lost ? int{status_partial} : status;
 }
 

@@ -182,7 +182,8 @@ void LockWriter::write_holds() {
   std::string text = fmt::format("{} by {} thread{}", grouped(sum.taken), lock_.holds.size(),
                                  lock_.holds.size() == 1 ? "" : "s");
   if (sum.taken != 0) {
-    fmt::format_to(std::back_inserter(text), "; held {} in all, mean {}, p50 {}, p99 {}, longest {}",
+    fmt::format_to(std::back_inserter(text),
+                   "; held {} in all, mean {}, p50 {}, p99 {}, longest {}",
                    nanoseconds_text(sum.total_ns), nanoseconds_text(sum.total_ns / sum.taken),
                    nanoseconds_text(held_percentile(lock_, 0.5)),
                    nanoseconds_text(held_percentile(lock_, 0.99)), nanoseconds_text(sum.max_ns));

@@ -316,7 +316,8 @@ void LocksJson::write_lock_object(const LockUse& lock) {
 void LocksJson::write_locks_array() {
   json_.key("locks");
   json_.begin_array();
-  for (const std::vector<uint32_t>* list : {&report_.in_the_way, &report_.idle, &report_.not_waited}) {
+  for (const std::vector<uint32_t>* list :
+       {&report_.in_the_way, &report_.idle, &report_.not_waited}) {
     const size_t most =
         report_.form.top != 0 ? std::min(report_.form.top, list->size()) : list->size();
     for (size_t i = 0; i < most; i++) {

@@ -107,8 +107,8 @@ void Library::read_table(Elf_Scn* section, const GElf_Shdr& header, std::vector<
         (version & hidden_version) != 0) {
       continue;
     }
-    const auto* function =
-        std::find_if(std::begin(known), std::end(known), [&](const Known& k) { return k.name == name; });
+    const auto* function = std::find_if(std::begin(known), std::end(known),
+                                        [&](const Known& k) { return k.name == name; });
     if (function != std::end(known)) {
       found.push_back({function, symbol.st_value});
     }

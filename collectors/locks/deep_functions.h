@@ -19,8 +19,8 @@ struct DeepFunction {
 };
 
 /// glibc's functions in an open ELF file. library: it is glibc, and its default versions are taken;
-/// else it is a program that may be linked with glibc statically. Empty when it has none. Fails when
-/// it is no ELF file.
+/// else it is a program that may be linked with glibc statically. Empty when it has none. Fails
+/// when it is no ELF file.
 Result<std::vector<DeepFunction>> find_deep_functions(int file, bool library);
 
 }  // namespace ipcscope

@@ -117,7 +117,8 @@ Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_p
     }
   }
   if (!found) {
-    return failure(fmt::format("no glibc is found in process {}, whose functions --deep looks at", pid));
+    return failure(
+        fmt::format("no glibc is found in process {}, whose functions --deep looks at", pid));
   }
   return {};
 }
@@ -185,8 +186,7 @@ std::optional<uint64_t> DeepProbes::cost_of(Sample lock, Sample unlock,
     return std::nullopt;
   }
   const std::string self = "/proc/self/exe";
-  Result<Fd> at_lock =
-      attach_at(self, *lock_offset, ::getpid(), program.programs[DEEP_MUTEX_LOCK]);
+  Result<Fd> at_lock = attach_at(self, *lock_offset, ::getpid(), program.programs[DEEP_MUTEX_LOCK]);
   Result<Fd> at_unlock =
       attach_at(self, *unlock_offset, ::getpid(), program.programs[DEEP_MUTEX_UNLOCK]);
   if (!at_lock || !at_unlock) {

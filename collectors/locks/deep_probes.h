@@ -21,8 +21,8 @@ namespace ipcscope {
 class DeepProbes {
  public:
   /// Probes all threads of these processes, those to come as well; not those of their children.
-  /// Fails when one of them has no glibc of its own or shared (musl, a program without a C library),
-  /// when it may not be probed (EPERM, EACCES), or has ended.
+  /// Fails when one of them has no glibc of its own or shared (musl, a program without a C
+  /// library), when it may not be probed (EPERM, EACCES), or has ended.
   Result<void> attach(const ProcRoot& proc, std::span<const pid_t> pids,
                       const deep_program& program);
   /// The kernel needs a tenth of a second for each of them.

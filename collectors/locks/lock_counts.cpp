@@ -40,12 +40,12 @@ bool agrees(Primitive primitive, uint32_t source) {
 /// Where within a lock its waits are (glibc 2.36).
 struct TakenSort {
   Primitive primitive;
-  std::array<uint64_t, 2> words;
+  std::array<uint64_t, 3> words;
 };
-constexpr TakenSort taken_sorts[] = {{Primitive::mutex, {0, 0}},
-                                     {Primitive::rwlock, {8, 12}},
-                                     {Primitive::semaphore, {0, 0}},
-                                     {Primitive::condvar, {40, 44}}};
+constexpr TakenSort taken_sorts[] = {{Primitive::mutex, {0, 0, 0}},
+                                     {Primitive::rwlock, {8, 12, 0}},
+                                     {Primitive::semaphore, {0, 0, 0}},
+                                     {Primitive::condvar, {40, 44, 0}}};
 
 }  // namespace
 

@@ -61,8 +61,8 @@ class LockNames {
   const LockIdentity& learn(const lock_news& news, const lock_value& value);
   /// What was learnt, or what can still be said of a lock that no news told of.
   const LockIdentity& identity(const lock_key& key, const lock_value& value);
-  /// A lock of a process that was seen to be taken, by its address in key. Waits at any of its words
-  /// are waits at this lock.
+  /// A lock of a process that was seen to be taken, by its address in key. Waits at any of its
+  /// words are waits at this lock.
   const LockIdentity& learn_taken(const lock_key& key, Primitive primitive);
   /// Looks again at futexes whose primitive could not be told when they were first seen: one that
   /// was just being let go of looks like none.

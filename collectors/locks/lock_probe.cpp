@@ -269,8 +269,8 @@ void LockProbe::State::add_deep(LockCounts& counts, LockWindow& window) const {
   const deep_state& now = *program_.deep.state;
   window.deep = deep_facts_;
   window.deep->calls = now.calls - deep_last_.calls;
-  window.deep->lost_holds = now.lost_holds - deep_last_.lost_holds + now.lost_threads -
-                            deep_last_.lost_threads;
+  window.deep->lost_holds =
+      now.lost_holds - deep_last_.lost_holds + now.lost_threads - deep_last_.lost_threads;
   window.deep->lost_orders = now.lost_orders - deep_last_.lost_orders;
   window.deep->lost_held = now.lost_held - deep_last_.lost_held;
 }

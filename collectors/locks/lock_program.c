@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "bpf/layout.h"
 #include "bpf/held.h"
+#include "bpf/layout.h"
 #include "bpf/locks.h"
 #include "deep.lskel.h"
 #include "deep.skel.h"
@@ -37,41 +37,41 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 #define FULL_LINK(name) bpf_link__fd(skeleton->links.name)
 #define FULL_PROGRAM(name) bpf_program__fd(skeleton->progs.name)
 
-#define TAKE_DESCRIPTORS(MAP, LINK)                                    \
-  do {                                                                 \
-    program->state = (struct lock_state*)&skeleton->bss->lock_state;   \
-    program->queues = (struct queue_look*)skeleton->bss->queue_looks;  \
-    program->news = MAP(news);                                         \
-    program->locks = MAP(locks);                                       \
-    program->pairs = MAP(pairs);                                       \
-    program->aliases = MAP(aliases);                                   \
-    program->stacks = MAP(stacks);                                     \
-    program->waker_stacks = MAP(waker_stacks);                         \
-    program->seed_link = LINK(seed_waits);                             \
-    program->pending_link = LINK(pending_waits);                       \
-    program->queues_link = LINK(look_at_queues);                       \
-    program->skeleton = skeleton;                                      \
+#define TAKE_DESCRIPTORS(MAP, LINK)                                   \
+  do {                                                                \
+    program->state = (struct lock_state*)&skeleton->bss->lock_state;  \
+    program->queues = (struct queue_look*)skeleton->bss->queue_looks; \
+    program->news = MAP(news);                                        \
+    program->locks = MAP(locks);                                      \
+    program->pairs = MAP(pairs);                                      \
+    program->aliases = MAP(aliases);                                  \
+    program->stacks = MAP(stacks);                                    \
+    program->waker_stacks = MAP(waker_stacks);                        \
+    program->seed_link = LINK(seed_waits);                            \
+    program->pending_link = LINK(pending_waits);                      \
+    program->queues_link = LINK(look_at_queues);                      \
+    program->skeleton = skeleton;                                     \
   } while (0)
 
-#define TAKE_DEEP_DESCRIPTORS(MAP, PROGRAM)                             \
-  do {                                                                  \
-    struct deep_program* deep = &program->deep;                         \
-    deep->state = (struct deep_state*)&skeleton->bss->deep_state;       \
-    deep->holds = MAP(holds);                                           \
-    deep->orders = MAP(orders);                                         \
-    deep->programs[DEEP_MUTEX_LOCK] = PROGRAM(on_mutex_lock);           \
-    deep->programs[DEEP_MUTEX_TRY] = PROGRAM(on_mutex_try);             \
-    deep->programs[DEEP_MUTEX_UNLOCK] = PROGRAM(on_mutex_unlock);       \
-    deep->programs[DEEP_READ_LOCK] = PROGRAM(on_read_lock);             \
-    deep->programs[DEEP_READ_TRY] = PROGRAM(on_read_try);               \
-    deep->programs[DEEP_WRITE_LOCK] = PROGRAM(on_write_lock);           \
-    deep->programs[DEEP_WRITE_TRY] = PROGRAM(on_write_try);             \
-    deep->programs[DEEP_RWLOCK_UNLOCK] = PROGRAM(on_rwlock_unlock);     \
-    deep->programs[DEEP_SEM_WAIT] = PROGRAM(on_sem_wait);               \
-    deep->programs[DEEP_SEM_TRY] = PROGRAM(on_sem_try);                 \
-    deep->programs[DEEP_SEM_POST] = PROGRAM(on_sem_post);               \
-    deep->programs[DEEP_COND_WAIT] = PROGRAM(on_cond_wait);             \
-    deep->programs[DEEP_COND_SIGNAL] = PROGRAM(on_cond_signal);         \
+#define TAKE_DEEP_DESCRIPTORS(MAP, PROGRAM)                         \
+  do {                                                              \
+    struct deep_program* deep = &program->deep;                     \
+    deep->state = (struct deep_state*)&skeleton->bss->deep_state;   \
+    deep->holds = MAP(holds);                                       \
+    deep->orders = MAP(orders);                                     \
+    deep->programs[DEEP_MUTEX_LOCK] = PROGRAM(on_mutex_lock);       \
+    deep->programs[DEEP_MUTEX_TRY] = PROGRAM(on_mutex_try);         \
+    deep->programs[DEEP_MUTEX_UNLOCK] = PROGRAM(on_mutex_unlock);   \
+    deep->programs[DEEP_READ_LOCK] = PROGRAM(on_read_lock);         \
+    deep->programs[DEEP_READ_TRY] = PROGRAM(on_read_try);           \
+    deep->programs[DEEP_WRITE_LOCK] = PROGRAM(on_write_lock);       \
+    deep->programs[DEEP_WRITE_TRY] = PROGRAM(on_write_try);         \
+    deep->programs[DEEP_RWLOCK_UNLOCK] = PROGRAM(on_rwlock_unlock); \
+    deep->programs[DEEP_SEM_WAIT] = PROGRAM(on_sem_wait);           \
+    deep->programs[DEEP_SEM_TRY] = PROGRAM(on_sem_try);             \
+    deep->programs[DEEP_SEM_POST] = PROGRAM(on_sem_post);           \
+    deep->programs[DEEP_COND_WAIT] = PROGRAM(on_cond_wait);         \
+    deep->programs[DEEP_COND_SIGNAL] = PROGRAM(on_cond_signal);     \
   } while (0)
 
 #define TAKE_NOTHING(MAP, PROGRAM) \
@@ -79,27 +79,27 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
   } while (0)
 
 /* load_TYPE(): as load_locks(), with one of the skeletons. */
-#define DEFINE_LOAD(type, MAP, LINK, PROGRAM, TAKE_MORE)                                           \
-  static void destroy_##type(void* skeleton) { type##__destroy(skeleton); }                        \
-  static int load_##type(struct lock_program* program, const struct kernel_layout* layout,         \
-                         const struct lock_call* calls, const struct lock_filter* filter) {        \
-    struct type* skeleton = type##__open();                                                        \
-    if (skeleton == NULL) {                                                                        \
-      return -errno;                                                                               \
-    }                                                                                              \
-    SET_CONSTANTS(skeleton);                                                                       \
-    int error = type##__load(skeleton);                                                            \
-    if (error == 0) {                                                                              \
-      error = type##__attach(skeleton);                                                            \
-    }                                                                                              \
-    if (error != 0) {                                                                              \
-      type##__destroy(skeleton);                                                                   \
-      return error;                                                                                \
-    }                                                                                              \
-    TAKE_DESCRIPTORS(MAP, LINK);                                                                   \
-    TAKE_MORE(MAP, PROGRAM);                                                                       \
-    program->destroy = destroy_##type;                                                             \
-    return 0;                                                                                      \
+#define DEFINE_LOAD(type, MAP, LINK, PROGRAM, TAKE_MORE)                                    \
+  static void destroy_##type(void* skeleton) { type##__destroy(skeleton); }                 \
+  static int load_##type(struct lock_program* program, const struct kernel_layout* layout,  \
+                         const struct lock_call* calls, const struct lock_filter* filter) { \
+    struct type* skeleton = type##__open();                                                 \
+    if (skeleton == NULL) {                                                                 \
+      return -errno;                                                                        \
+    }                                                                                       \
+    SET_CONSTANTS(skeleton);                                                                \
+    int error = type##__load(skeleton);                                                     \
+    if (error == 0) {                                                                       \
+      error = type##__attach(skeleton);                                                     \
+    }                                                                                       \
+    if (error != 0) {                                                                       \
+      type##__destroy(skeleton);                                                            \
+      return error;                                                                         \
+    }                                                                                       \
+    TAKE_DESCRIPTORS(MAP, LINK);                                                            \
+    TAKE_MORE(MAP, PROGRAM);                                                                \
+    program->destroy = destroy_##type;                                                      \
+    return 0;                                                                               \
   }
 
 DEFINE_LOAD(locks_light, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_NOTHING)

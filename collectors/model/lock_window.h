@@ -105,8 +105,8 @@ struct LockHold {
   uint64_t signals = 0;  ///< of a condition variable
 };
 
-/// A lock or queue that made somebody wait, one for each purpose. Where every taking was seen, those
-/// at which nobody waited are there as well.
+/// A lock or queue that made somebody wait, one for each purpose. Where every taking was seen,
+/// those at which nobody waited are there as well.
 struct LockUse {
   std::string id;  ///< channel id; raw bytes, as name
   Kind kind = Kind::futex;
@@ -146,7 +146,7 @@ struct LockUse {
 
 /// A thread tried to take a lock while it held another one.
 struct LockOrder {
-  uint32_t held = no_index, wanted = no_index;       ///< into LockWindow::locks
+  uint32_t held = no_index, wanted = no_index;      ///< into LockWindow::locks
   bool held_shared = false, wanted_shared = false;  ///< for reading
   uint64_t count = 0;
   uint32_t thread = no_index;  ///< the first that did; into LockWindow::threads

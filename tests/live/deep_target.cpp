@@ -5,7 +5,8 @@
 //   1. takes counted_lock a million times
 //   2. holds held_lock, held_rwlock for reading and for writing, held_recursive twice and
 //      held_semaphore 20 times for 10 ms each; waits at held_condition 20 times for 10 ms
-//   3. takes pairs of locks in orders: inverted_* by two threads in contradicting ones, straight_* by
+//   3. takes pairs of locks in orders: inverted_* by two threads in contradicting ones, straight_*
+//   by
 //      two threads in the same, guarded_* and alone_* and tried_* in contradicting ones that can
 //      do no harm
 //   4. waits for late_lock, which another thread holds for 300 ms, and holds it for 20 ms itself

@@ -76,8 +76,8 @@ std::string name_of(const Document& answer, std::string_view id) {
 }
 
 bool is_own(const std::string& name) {
-  return !name.starts_with('_') && (name.ends_with("_first") || name.ends_with("_second") ||
-                                    name.ends_with("_lock"));
+  return !name.starts_with('_') &&
+         (name.ends_with("_first") || name.ends_with("_second") || name.ends_with("_lock"));
 }
 
 /// "first>second", of the target's own locks: the C library has some, too.
@@ -138,9 +138,9 @@ void check_all(const std::string& variant) {
   CHECK(std::to_string(member(threads[0], "tid").GetInt()) == deep.pid);
   CHECK(member(threads[0], "count").GetUint64() == 1'000'000);
 
-  for (const auto& [name, times] : {std::pair{"held_lock", 20U}, std::pair{"held_rwlock", 40U},
-                                    std::pair{"held_recursive", 20U},
-                                    std::pair{"held_semaphore", 20U}}) {
+  for (const auto& [name, times] :
+       {std::pair{"held_lock", 20U}, std::pair{"held_rwlock", 40U},
+        std::pair{"held_recursive", 20U}, std::pair{"held_semaphore", 20U}}) {
     CAPTURE(name);
     const Json& lock = lock_named(answer, name);
     CHECK(taken(lock) == times);
@@ -166,12 +166,12 @@ void check_all(const std::string& variant) {
   }
 
   const std::set<std::string> orders = orders_of(answer);
-  CHECK(orders == std::set<std::string>{
-                      "inverted_first>inverted_second", "inverted_second>inverted_first",
-                      "straight_first>straight_second", "guard_lock>guarded_first",
-                      "guard_lock>guarded_second", "guarded_first>guarded_second",
-                      "guarded_second>guarded_first", "alone_first>alone_second",
-                      "alone_second>alone_first", "tried_first>tried_second"});
+  CHECK(orders ==
+        std::set<std::string>{"inverted_first>inverted_second", "inverted_second>inverted_first",
+                              "straight_first>straight_second", "guard_lock>guarded_first",
+                              "guard_lock>guarded_second", "guarded_first>guarded_second",
+                              "guarded_second>guarded_first", "alone_first>alone_second",
+                              "alone_second>alone_first", "tried_first>tried_second"});
   std::vector<std::string> findings;
   for (const Json& finding : member(answer, "findings").GetArray()) {
     if (text_of(member(finding, "rule")) == "lock-order") {
