@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "analysis/lock_case.h"
+#include "analysis/lock_order.h"
 
 namespace ipcscope {
 
@@ -116,6 +117,9 @@ std::vector<Finding> judge_locks(const LockWindow& window, const LockThresholds&
   std::vector<Finding> found;
   for (const size_t index : order) {
     const LockUse& lock = window.locks[index];
+    if (lock.waits == 0) {
+      continue;  // only seen to be taken
+    }
     const LockCase lock_case = {window, lock, thresholds, waiters_of(lock), holders_of(lock)};
     const size_t before = found.size();
     for (const auto& [rule, unless] : rules) {
@@ -124,6 +128,7 @@ std::vector<Finding> judge_locks(const LockWindow& window, const LockThresholds&
       }
     }
   }
+  find_lock_orders(window, found);
   std::stable_sort(found.begin(), found.end(),
                    [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
   return found;

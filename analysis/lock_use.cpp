@@ -81,6 +81,22 @@ uint64_t percentile_of(const LockUse& lock, double share) {
   return std::min(lock.histogram.percentile(share), lock.max_ns);
 }
 
+LockHold all_holds(const LockUse& lock) {
+  LockHold sum;
+  for (const LockHold& each : lock.holds) {
+    sum.taken += each.taken;
+    sum.total_ns += each.total_ns;
+    sum.max_ns = std::max(sum.max_ns, each.max_ns);
+    sum.given += each.given;
+    sum.signals += each.signals;
+  }
+  return sum;
+}
+
+uint64_t held_percentile(const LockUse& lock, double share) {
+  return std::min(lock.held.percentile(share), all_holds(lock).max_ns);
+}
+
 bool hands_out_work(const LockUse& lock) {
   if (lock.primitive != "semaphore") {
     return false;

@@ -49,6 +49,12 @@ uint64_t woken_waits(const LockUse& lock);
 /// ns; share: 0 to 1. Never more than the longest wait, as interpolation alone might be.
 uint64_t percentile_of(const LockUse& lock, double share);
 
+/// The sum over all threads; its longest hold is the longest of any. Nothing where takings were not
+/// seen.
+LockHold all_holds(const LockUse& lock);
+/// As percentile_of(), of how long it was held.
+uint64_t held_percentile(const LockUse& lock, double share);
+
 /// Whether a semaphore counts work instead of guarding something: who posts it does not wait there.
 /// Its waiters are idle.
 bool hands_out_work(const LockUse& lock);

@@ -718,6 +718,11 @@ static __always_inline void end_wait(struct task_struct *task, u64 now) {
   if (!wait || !wait->begin) {
     return;
   }
+#ifdef HELD_LOCKS
+  if (wait->key.wait == WAIT_AT_FUTEX) {
+    note_wait_end(task, wait->address, now);
+  }
+#endif
   const u64 from = wait->begin > lock_state.epoch_begin ? wait->begin : lock_state.epoch_begin;
   const u64 length = now > from ? now - from : 0;
   struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);

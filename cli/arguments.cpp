@@ -266,6 +266,9 @@ void add_locks_options(CLI::App& app, Options& options) {
   named(app.add_option("--min-wait", locks.min_wait, "... that last for at least this; 20us, 5ms"),
         "TIME")
       ->group(which);
+  app.add_flag("--deep", locks.deep,
+               "with -p: each taking of glibc's locks, by probes that slow these processes down")
+      ->group(which);
   constexpr const char* rules = "What is a finding";
   named(app.add_option("--contention", locks.contention,
                        "waits that cost so much of the time of the threads (10)"),

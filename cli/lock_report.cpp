@@ -154,7 +154,15 @@ LockReport make_lock_report(LockWindow window, const LockForm& form,
   }
   for (uint32_t i = 0; i < report.window.locks.size(); i++) {
     const LockUse& lock = report.window.locks[i];
-    if (is_wanted(form.ids, lock.id)) {
+    if (!is_wanted(form.ids, lock.id)) {
+      continue;
+    }
+    if (!lock.holds.empty()) {
+      report.taken.push_back(i);
+    }
+    if (lock.waits == 0) {
+      report.not_waited.push_back(i);
+    } else {
       (is_in_the_way(lock) ? report.in_the_way : report.idle).push_back(i);
     }
   }
@@ -163,6 +171,9 @@ LockReport make_lock_report(LockWindow window, const LockForm& form,
       return order_value(report.lock(a), form.sort) > order_value(report.lock(b), form.sort);
     });
   }
+  std::stable_sort(report.taken.begin(), report.taken.end(), [&](uint32_t a, uint32_t b) {
+    return all_holds(report.lock(a)).total_ns > all_holds(report.lock(b)).total_ns;
+  });
   return report;
 }
 

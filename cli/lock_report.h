@@ -57,6 +57,8 @@ struct LockReport {
   // Into window.locks, in the order that the form asks for.
   std::vector<uint32_t> in_the_way;  ///< for locks and room
   std::vector<uint32_t> idle;        ///< for data, events and work
+  std::vector<uint32_t> taken;  ///< whose takings were seen, waited for or not: longest held first
+  std::vector<uint32_t> not_waited;  ///< those at which nobody waited
 
   [[nodiscard]] const LockUse& lock(uint32_t index) const { return window.locks[index]; }
   /// Those that waited for locks and room, or were waited behind, as the form orders them.

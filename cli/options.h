@@ -40,6 +40,7 @@ struct LockOptions {
   std::string overtakes;
   std::string times_median;
   bool detail = false;
+  bool deep = false;
 };
 
 /// What only `trace` understands.

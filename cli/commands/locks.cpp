@@ -172,6 +172,10 @@ std::optional<Error> read_request(const Options& options, LockRequest& request) 
     take(parse_duration(locks.min_wait), &request.min_wait_ns, error);
   }
   request.stacks = options.stacks;
+  request.deep = locks.deep;
+  if (locks.deep && options.pids.empty()) {
+    error = Error{{}, "'--deep' needs '-p': its probes slow down the processes that they are in"};
+  }
   return error;
 }
 
@@ -388,7 +392,9 @@ int Measurement::answer(bool last) {
     status = finish_answer(options_, stage_, coverage);
   }
   stage_.out.flush();
-  const bool lost = report.window.lost_locks != 0 || report.window.lost_pairs != 0;
+  const std::optional<DeepFacts>& deep = report.window.deep;
+  const bool lost = report.window.lost_locks != 0 || report.window.lost_pairs != 0 ||
+                    (deep && (deep->lost_holds | deep->lost_orders | deep->lost_held) != 0);
   return options_.strict && lost ? int{status_partial} : status;
 }
 

@@ -30,6 +30,7 @@ class LockWriter {
   void write_numbers();
   void write_pairs();
   void write_stacks();
+  void write_holds();
 
  private:
   void line(std::string_view key, std::string_view text) {
@@ -55,6 +56,11 @@ void LockWriter::write_title() {
   fmt::format_to(std::back_inserter(text), ": {}", escaped(lock_.primitive, terminal_.escape()));
   if (!lock_.name.empty() && lock_.id.find(lock_.name) == std::string::npos) {
     text += " " + escaped(lock_.name, terminal_.escape());
+  }
+  if (lock_.waits == 0) {
+    text += ", at which nobody waited";
+    write_wrapped(out_, terminal_, "", indent, text);
+    return;
   }
   fmt::format_to(std::back_inserter(text), ", waits for {}{}",
                  lock_.purpose == WaitPurpose::lock ? "the " : "", purpose_name(lock_.purpose));
@@ -167,6 +173,42 @@ void LockWriter::write_pairs() {
   }
 }
 
+/// Where every taking was seen: how often, for how long, and by whom.
+void LockWriter::write_holds() {
+  if (lock_.holds.empty()) {
+    return;
+  }
+  const LockHold sum = all_holds(lock_);
+  std::string text = fmt::format("{} by {} thread{}", grouped(sum.taken), lock_.holds.size(),
+                                 lock_.holds.size() == 1 ? "" : "s");
+  if (sum.taken != 0) {
+    fmt::format_to(std::back_inserter(text),
+                   "; held {} in all, mean {}, p50 {}, p99 {}, longest {}",
+                   nanoseconds_text(sum.total_ns), nanoseconds_text(sum.total_ns / sum.taken),
+                   nanoseconds_text(held_percentile(lock_, 0.5)),
+                   nanoseconds_text(held_percentile(lock_, 0.99)), nanoseconds_text(sum.max_ns));
+  }
+  if (sum.given != 0) {
+    fmt::format_to(std::back_inserter(text), "; {} let go of without having been seen to be taken",
+                   grouped(sum.given));
+  }
+  if (sum.signals != 0) {
+    fmt::format_to(std::back_inserter(text), "; {} signals", grouped(sum.signals));
+  }
+  line("taken", text);
+  for (size_t i = 0; i < std::min(lock_.holds.size(), most_named); i++) {
+    const LockHold& hold = lock_.holds[i];
+    line(i == 0 ? "by" : "",
+         fmt::format("{}: {} times, held {}, longest {}", name(hold.thread),
+                     grouped(hold.taken + hold.given + hold.signals),
+                     nanoseconds_text(hold.total_ns), nanoseconds_text(hold.max_ns)));
+  }
+  if (lock_.held.total() != 0) {
+    line("held for", "");
+    write_histogram(out_, lock_.held, indent, terminal_.width);
+  }
+}
+
 void LockWriter::write_stacks(bool waker) {
   std::vector<const LockStack*> stacks;
   for (const LockStack& each : lock_.stacks) {
@@ -245,9 +287,12 @@ void write_lock(Output& out, const Terminal& terminal, const LockReport& report,
   const LockUse& lock = report.lock(index);
   LockWriter writer(out, terminal, report, lock);
   writer.write_title();
-  writer.write_numbers();
-  writer.write_pairs();
-  write_histogram(out, lock.histogram, indent, terminal.width);
+  if (lock.waits != 0) {
+    writer.write_numbers();
+    writer.write_pairs();
+    write_histogram(out, lock.histogram, indent, terminal.width);
+  }
+  writer.write_holds();
   writer.write_stacks();
 }
 

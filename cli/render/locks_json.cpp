@@ -52,9 +52,12 @@ class LocksJson {
   void write_times(const LockUse& lock);
   void write_holders(const LockUse& lock);
   void write_pairs(const LockUse& lock);
-  void write_histogram_array(const LockUse& lock);
   void write_stacks(const LockUse& lock);
   void write_lock_object(const LockUse& lock);
+  void write_histogram_of(std::string_view key, const DurationHistogram& histogram);
+  void write_taken(const LockUse& lock);
+  void write_deep();
+  void write_orders();
   void write_locks_array();
   void write_threads();
 
@@ -146,11 +149,11 @@ void LocksJson::write_pairs(const LockUse& lock) {
   json_.end_array();
 }
 
-void LocksJson::write_histogram_array(const LockUse& lock) {
-  json_.key("histogram");
+void LocksJson::write_histogram_of(std::string_view key, const DurationHistogram& histogram) {
+  json_.key(key);
   json_.begin_array();
   for (size_t i = 0; i < DurationHistogram::buckets; i++) {
-    if (lock.histogram.count(i) == 0) {
+    if (histogram.count(i) == 0) {
       continue;
     }
     json_.begin_object();
@@ -158,10 +161,100 @@ void LocksJson::write_histogram_array(const LockUse& lock) {
     json_.key("to_ns");
     i + 1 < DurationHistogram::buckets ? json_.number(DurationHistogram::duration_of_bucket(i + 1))
                                        : json_.null();
-    count("count", lock.histogram.count(i));
+    count("count", histogram.count(i));
     json_.end_object();
   }
   json_.end_array();
+}
+
+/// Null where not every taking was seen.
+void LocksJson::write_taken(const LockUse& lock) {
+  json_.key("taken");
+  if (!window_.deep) {
+    json_.null();
+    return;
+  }
+  const LockHold sum = all_holds(lock);
+  json_.begin_object();
+  count("count", sum.taken);
+  count("given", sum.given);
+  count("signals", sum.signals);
+  json_.key("held_ms");
+  json_.begin_object();
+  milliseconds("total", sum.total_ns);
+  milliseconds("mean", sum.total_ns / std::max(sum.taken, uint64_t{1}));
+  milliseconds("p50", held_percentile(lock, 0.5));
+  milliseconds("p90", held_percentile(lock, 0.9));
+  milliseconds("p99", held_percentile(lock, 0.99));
+  milliseconds("max", sum.max_ns);
+  json_.end_object();
+  write_histogram_of("histogram", lock.held);
+  json_.key("threads");
+  json_.begin_array();
+  for (const LockHold& each : lock.holds) {
+    json_.begin_object();
+    write_who(each.thread);
+    count("count", each.taken);
+    count("given", each.given);
+    count("signals", each.signals);
+    milliseconds("held_ms", each.total_ns);
+    milliseconds("max_ms", each.max_ns);
+    json_.end_object();
+  }
+  json_.end_array();
+  json_.end_object();
+}
+
+void LocksJson::write_orders() {
+  json_.key("orders");
+  json_.begin_array();
+  for (const LockOrder& each : window_.orders) {
+    begin_item();
+    json_.text("held", window_.locks[each.held].id);
+    json_.text("wanted", window_.locks[each.wanted].id);
+    json_.key("held_shared");
+    json_.boolean(each.held_shared);
+    json_.key("wanted_shared");
+    json_.boolean(each.wanted_shared);
+    count("count", each.count);
+    number_of("thread", each.thread);
+    json_.key("several_threads");
+    json_.boolean(each.several);
+    json_.key("guards");
+    json_.begin_array();
+    for (const uint32_t guard : each.guards) {
+      json_.string(window_.locks[guard].id);
+    }
+    json_.end_array();
+    json_.end_object();
+  }
+  json_.end_array();
+}
+
+void LocksJson::write_deep() {
+  json_.key("deep");
+  if (!window_.deep) {
+    json_.null();
+    return;
+  }
+  const DeepFacts& deep = *window_.deep;
+  const auto known = [&](std::string_view key, const std::optional<uint64_t>& value) {
+    json_.key(key);
+    value ? json_.number(*value) : json_.null();
+  };
+  json_.begin_object();
+  count("probes", deep.probes);
+  count("stepped", deep.stepped);
+  known("call_ns", deep.call_ns);
+  known("stepped_call_ns", deep.stepped_call_ns);
+  count("calls", deep.calls);
+  json_.key("lost");
+  json_.begin_object();
+  count("holds", deep.lost_holds);
+  count("orders", deep.lost_orders);
+  count("held", deep.lost_held);
+  json_.end_object();
+  json_.end_object();
 }
 
 void LocksJson::write_stacks(const LockUse& lock) {
@@ -208,7 +301,8 @@ void LocksJson::write_lock_object(const LockUse& lock) {
   count("woken_again", lock.woken_again);
   known_milliseconds("longest_hold_ms", lock.longest_hold_ns);
   known_milliseconds("attempt_p50_ms", lock.attempt_p50_ns);
-  write_histogram_array(lock);
+  write_histogram_of("histogram", lock.histogram);
+  write_taken(lock);
   json_.key("facts");
   json_.begin_object();
   for (const auto& [key, value] : lock.facts) {
@@ -222,7 +316,8 @@ void LocksJson::write_lock_object(const LockUse& lock) {
 void LocksJson::write_locks_array() {
   json_.key("locks");
   json_.begin_array();
-  for (const std::vector<uint32_t>* list : {&report_.in_the_way, &report_.idle}) {
+  for (const std::vector<uint32_t>* list :
+       {&report_.in_the_way, &report_.idle, &report_.not_waited}) {
     const size_t most =
         report_.form.top != 0 ? std::min(report_.form.top, list->size()) : list->size();
     for (size_t i = 0; i < most; i++) {
@@ -271,6 +366,8 @@ void LocksJson::write() {
   count("locks", window_.lost_locks);
   count("pairs", window_.lost_pairs);
   json_.end_object();
+  write_deep();
+  write_orders();
   json_.end_object();
 }
 

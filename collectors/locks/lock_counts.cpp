@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <iterator>
 
 #include "collectors/base/parse.h"
 
@@ -35,7 +37,21 @@ bool agrees(Primitive primitive, uint32_t source) {
   }
 }
 
+/// Where within a lock its waits are (glibc 2.36).
+struct TakenSort {
+  Primitive primitive;
+  std::array<uint64_t, 3> words;
+};
+constexpr TakenSort taken_sorts[] = {{Primitive::mutex, {0, 0, 0}},
+                                     {Primitive::rwlock, {8, 12, 0}},
+                                     {Primitive::semaphore, {0, 0, 0}},
+                                     {Primitive::condvar, {40, 44, 0}}};
+
 }  // namespace
+
+Primitive taken_primitive(uint32_t held_sort) {
+  return taken_sorts[held_sort % std::size(taken_sorts)].primitive;
+}
 
 uint32_t LockCounts::thread(int32_t tid, int32_t pid, const char* comm) {
   if (tid <= 0) {
@@ -212,6 +228,97 @@ void LockCounts::add_stack(const LockStacks::Stack& stack) {
   use->use.stacks.push_back({whose, stack.waker, stack.count, stack.frames, stack.problem});
 }
 
+/// The lock that has this address.
+size_t LockCounts::taken_use(lock_key key, uint32_t held_sort) {
+  const TakenSort& known = taken_sorts[held_sort % std::size(taken_sorts)];
+  for (const uint64_t word : known.words) {
+    lock_key at = key;
+    at.object += word;
+    if (const auto found = by_key_.find(at); found != by_key_.end()) {
+      return found->second;
+    }
+  }
+  const LockIdentity& lock = names_.learn_taken(key, known.primitive);
+  const auto [place, is_new] = by_id_.try_emplace({lock.id, lock.purpose}, uses_.size());
+  by_key_[key] = place->second;
+  if (is_new) {
+    Use& use = uses_.emplace_back();
+    use.identity = &lock;
+    use.use.id = lock.id;
+    use.use.kind = lock.kind;
+    use.use.name = lock.name;
+    use.use.primitive = lock.primitive;
+    use.use.purpose = lock.purpose;
+    use.use.source = has_owner(lock.futex) ? HolderSource::unknown : HolderSource::none_by_design;
+  }
+  return place->second;
+}
+
+void LockCounts::add_hold(const hold_key& key, const hold_value& value) {
+  if (value.epoch != window_.epoch || (value.taken | value.given | value.signals) == 0) {
+    return;
+  }
+  LockUse& use = uses_[taken_use(key.lock, key.sort)].use;
+  const uint32_t whose =
+      thread(static_cast<int32_t>(key.tid), static_cast<int32_t>(value.pid), value.comm);
+  use.holds.push_back({whose, value.taken, value.total, value.longest, value.given, value.signals});
+  for (size_t i = 0; i < LOCK_BUCKETS; i++) {
+    if (value.histogram[i] != 0) {
+      use.held.add(i, value.histogram[i]);
+    }
+  }
+}
+
+void LockCounts::add_order(const order_key& key, const order_value& value) {
+  const auto lock_at = [&](uint64_t address, uint32_t held_sort) {
+    lock_key lock{};
+    lock.object = address;
+    lock.space = key.space;
+    lock.wait = WAIT_AT_FUTEX;
+    lock.purpose = LOCK_FOR_LOCK;
+    return static_cast<uint32_t>(taken_use(lock, held_sort));
+  };
+  LockOrder order;
+  order.held = lock_at(key.held, key.held_sort);
+  order.wanted = lock_at(key.wanted, key.wanted_sort);
+  order.held_shared = key.held_shared != 0;
+  order.wanted_shared = key.wanted_shared != 0;
+  order.count = value.epoch == window_.epoch ? value.count : 0;
+  order.thread =
+      thread(static_cast<int32_t>(value.tid), static_cast<int32_t>(value.pid), value.comm);
+  order.several = value.several != 0;
+  for (const uint64_t guard : value.guards) {
+    if (guard != 0) {
+      order.guards.push_back(lock_at(guard, HELD_MUTEX));
+    }
+  }
+  orders_.push_back(std::move(order));
+}
+
+/// One entry for each thread: of memory that is shared, or of several words, there may be more.
+void LockCounts::finish_holds(LockUse& lock) {
+  std::vector<LockHold>& holds = lock.holds;
+  std::stable_sort(holds.begin(), holds.end(),
+                   [](const LockHold& a, const LockHold& b) { return a.thread < b.thread; });
+  size_t kept = 0;
+  for (size_t i = 0; i < holds.size(); i++) {
+    if (kept == 0 || holds[kept - 1].thread != holds[i].thread) {
+      holds[kept++] = holds[i];
+      continue;
+    }
+    LockHold& into = holds[kept - 1];
+    into.taken += holds[i].taken;
+    into.total_ns += holds[i].total_ns;
+    into.max_ns = std::max(into.max_ns, holds[i].max_ns);
+    into.given += holds[i].given;
+    into.signals += holds[i].signals;
+  }
+  holds.resize(kept);
+  std::stable_sort(holds.begin(), holds.end(), [](const LockHold& a, const LockHold& b) {
+    return a.taken + a.given + a.signals > b.taken + b.given + b.signals;
+  });
+}
+
 /// Who could still end the waits for an event in memory that no other process has: threads that do
 /// not themselves wait for another one without a time limit.
 void LockCounts::note_who_is_left(Use& use) {
@@ -249,17 +356,28 @@ void LockCounts::finish(LockWindow& window) {
       each.comm = comm->substr(0, comm->find_last_not_of('\n') + 1);
     }
   }
+  std::vector<char> ordered(uses_.size());
+  for (const LockOrder& each : orders_) {
+    ordered[each.held] = ordered[each.wanted] = 1;
+    for (const uint32_t guard : each.guards) {
+      ordered[guard] = 1;
+    }
+  }
   std::vector<Use*> order;
   for (Use& use : uses_) {
-    if (use.use.waits != 0) {
+    const auto index = static_cast<size_t>(&use - uses_.data());
+    if (use.use.waits != 0 || !use.use.holds.empty() || ordered[index] != 0) {
       order.push_back(&use);
     }
   }
   std::stable_sort(order.begin(), order.end(),
                    [](const Use* a, const Use* b) { return a->use.total_ns > b->use.total_ns; });
+  std::vector<uint32_t> places(uses_.size(), no_index);
   for (Use* use : order) {
     LockUse& lock = use->use;
     note_who_is_left(*use);
+    finish_holds(lock);
+    places[static_cast<size_t>(use - uses_.data())] = static_cast<uint32_t>(window.locks.size());
     std::map<uint32_t, std::pair<uint64_t, uint64_t>> by_waiter;  // time, attempts
     for (const LockPair& pair : lock.pairs) {
       auto& [time, attempts] = by_waiter[pair.waiter];
@@ -285,6 +403,14 @@ void LockCounts::finish(LockWindow& window) {
                      [](const LockPair& a, const LockPair& b) { return a.wait_ns > b.wait_ns; });
     window.locks.push_back(std::move(lock));
   }
+  for (LockOrder& each : orders_) {
+    each.held = places[each.held];
+    each.wanted = places[each.wanted];
+    for (uint32_t& guard : each.guards) {
+      guard = places[guard];
+    }
+  }
+  window.orders = std::move(orders_);
   window.threads = std::move(threads_);
 }
 

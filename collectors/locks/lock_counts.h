@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bpf/held.h"
 #include "bpf/locks.h"
 #include "collectors/base/proc_root.h"
 #include "collectors/locks/lock_names.h"
@@ -17,6 +18,9 @@
 #include "collectors/model/lock_window.h"
 
 namespace ipcscope {
+
+/// What a held_sort is.
+Primitive taken_primitive(uint32_t held_sort);
 
 /// Puts together what the kernel counted: one LockUse for each lock and purpose, whatever addresses
 /// and descriptors it was reached through, with its pairs of threads.
@@ -36,6 +40,9 @@ class LockCounts {
   void add_pending(const lock_pending& pending);
   void add_fact(const lock_key& key, std::string_view name, uint64_t value);
   void add_stack(const LockStacks::Stack& stack);
+  /// After all these: what was seen of takings, and of one lock within another.
+  void add_hold(const hold_key& key, const hold_value& value);
+  void add_order(const order_key& key, const order_value& value);
   /// Fills threads and locks, the costliest first.
   void finish(LockWindow& window);
 
@@ -51,6 +58,8 @@ class LockCounts {
     HolderSource source = HolderSource::unknown;
   };
   Use* use_of(const lock_key& key);
+  size_t taken_use(lock_key key, uint32_t held_sort);
+  static void finish_holds(LockUse& lock);
   void note_who_is_left(Use& use);
   LockPair& pair_of(Use& use, uint32_t waiter, Holder holder);
   uint32_t thread(int32_t tid, int32_t pid, const char* comm);
@@ -63,6 +72,7 @@ class LockCounts {
   std::vector<LockThread> threads_;
   std::unordered_map<int32_t, uint32_t> by_tid_;
   std::vector<Use> uses_;
+  std::vector<LockOrder> orders_;  ///< of uses_
   std::map<std::pair<std::string, WaitPurpose>, size_t> by_id_;
   LockKeyMap<size_t> by_key_;
   std::unordered_map<int32_t, uint64_t>

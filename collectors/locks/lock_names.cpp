@@ -227,14 +227,19 @@ void LockNames::learn_futex(LockIdentity& lock, const lock_key& key, const Futex
     unjudged_.push_back({key, call, 0});
   }
   lock.operation = call.kind == FutexCallKind::lock_pi ? "futex_lock_pi" : "futex_wait";
-  lock.id = fmt::format("futex:{}:0x{:x}", pid, key.object);
+  place_futex(lock, key, call.private_flag);
+}
+
+/// Its identifier, and its name where that is one of shared memory.
+void LockNames::place_futex(LockIdentity& lock, const lock_key& key, bool is_private) {
+  lock.id = fmt::format("futex:{}:0x{:x}", lock.pid, key.object);
   lock.resolved = true;
-  const Mapping* mapping = call.private_flag ? nullptr : mapping_at(pid, call.address);
+  const Mapping* mapping = is_private ? nullptr : mapping_at(lock.pid, lock.address);
   if (mapping == nullptr || !mapping->shared) {
     unnamed_.push_back(key);
     return;
   }
-  const uint64_t offset = mapping->offset + (call.address - mapping->start);
+  const uint64_t offset = mapping->offset + (lock.address - mapping->start);
   lock.shared = {mapping->inode, offset};
   const std::string object = object_name(mapping->path, mapping->inode);
   constexpr std::string_view prefix = "/dev/shm/sem.";
@@ -256,6 +261,25 @@ void LockNames::note_owner(const lock_key& key, int32_t waiter_pid, uint32_t own
     found->second.primitive = primitive_name(Primitive::mutex);
     found->second.purpose = WaitPurpose::lock;
   }
+}
+
+const LockIdentity& LockNames::learn_taken(const lock_key& key, Primitive primitive) {
+  LockIdentity& lock = locks_[key];
+  if (lock.id.empty()) {
+    lock.kind = Kind::futex;
+    lock.pid = static_cast<int32_t>(key.space);
+    lock.address = key.object;
+    place_futex(lock, key, false);
+  }
+  const bool same =
+      lock.futex == primitive ||
+      (primitive == Primitive::mutex && lock.futex == Primitive::pi_mutex);  // one that tells more
+  if (!same) {
+    lock.futex = primitive;
+    lock.primitive = primitive_name(primitive);
+    lock.purpose = primitive == Primitive::condvar ? WaitPurpose::event : WaitPurpose::lock;
+  }
+  return lock;
 }
 
 std::string LockNames::link_of(const lock_value& value) const {

@@ -61,6 +61,9 @@ class LockNames {
   const LockIdentity& learn(const lock_news& news, const lock_value& value);
   /// What was learnt, or what can still be said of a lock that no news told of.
   const LockIdentity& identity(const lock_key& key, const lock_value& value);
+  /// A lock of a process that was seen to be taken, by its address in key. Waits at any of its
+  /// words are waits at this lock.
+  const LockIdentity& learn_taken(const lock_key& key, Primitive primitive);
   /// Looks again at futexes whose primitive could not be told when they were first seen: one that
   /// was just being let go of looks like none.
   void judge_again();
@@ -94,6 +97,7 @@ class LockNames {
   void learn_futex(LockIdentity& lock, const lock_key& key, const FutexCall& call,
                    const FutexView& view, int32_t pid);
   [[nodiscard]] Primitive primitive_beside(lock_key key) const;
+  void place_futex(LockIdentity& lock, const lock_key& key, bool is_private);
   void judge(LockIdentity& lock, const FutexCall& call, const FutexView& view);
   void learn_file(LockIdentity& lock, const lock_key& key, const lock_value& value);
   [[nodiscard]] std::string link_of(const lock_value& value) const;

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fmt/format.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -12,7 +13,9 @@
 
 #include "bpf/locks.h"
 #include "collectors/base/fd.h"
+#include "collectors/base/parse.h"
 #include "collectors/kernel_layout.h"
+#include "collectors/locks/deep_probes.h"
 #include "collectors/locks/lock_calls.h"
 #include "collectors/locks/lock_counts.h"
 #include "collectors/locks/lock_names.h"
@@ -110,6 +113,17 @@ std::vector<Record> iterate(int link) {
   return records;
 }
 
+/// The process of a thread, as its status file has it; 0 where it does not tell.
+pid_t group_of(std::string_view status) {
+  while (!status.empty()) {
+    std::string_view line = next_line(status);
+    if (next_word(line) == "Tgid:") {
+      return next_number<pid_t>(line).value_or(0);
+    }
+  }
+  return 0;
+}
+
 uint64_t monotonic_ns() {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);
@@ -124,6 +138,7 @@ class LockProbe::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
   ~State() {
+    deep_.detach();
     ring_buffer__free(ring_);
     if (program_.destroy != nullptr) {
       program_.destroy(program_.skeleton);
@@ -140,6 +155,9 @@ class LockProbe::State {
   void learn(const lock_news& news);
   void read_wakers();
   void choose_readers();
+  Result<void> go_deep(const LockRequest& request);
+  void learn_taken(bool last_chance);
+  void add_deep(LockCounts& counts, LockWindow& window) const;
 
   LockNames names_;
   RwlockWatch rwlocks_;
@@ -156,6 +174,10 @@ class LockProbe::State {
   std::bitset<kind_count> kinds_;
   uint64_t begin_ns_ = 0;
   lock_state last_{};  ///< what the programs had lost when the window began
+  DeepProbes deep_;
+  DeepFacts deep_facts_;
+  deep_state deep_last_{};  ///< as last_
+  std::chrono::steady_clock::time_point next_taken_{};
 };
 
 Result<void> LockProbe::State::load(const LockRequest& request) {
@@ -173,10 +195,9 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
   ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
   const auto calls = make_lock_calls(request.kinds);
-  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1);
-
+  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, request.deep ? 1 : 0);
   if (error != 0) {
-    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0);
+    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0, request.deep ? 1 : 0);
   }
   if (error != 0) {
     return system_failure("loading the BPF programs", -error);
@@ -191,7 +212,67 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
     return system_failure("BPF iterator over threads");
   }
   begin_ns_ = program_.state->epoch_begin;
+  return request.deep ? go_deep(request) : Result<void>();
+}
+
+Result<void> LockProbe::State::go_deep(const LockRequest& request) {
+  const DeepProbes::Cost cost = deep_.measure_cost(program_.deep);
+  std::vector<pid_t> processes = request.pids;
+  for (const pid_t tid : request.tids) {
+    const Result<std::string> status = proc_.read(fmt::format("{}/status", tid));
+    const pid_t pid = status ? group_of(*status) : 0;
+    if (pid != 0 && std::find(processes.begin(), processes.end(), pid) == processes.end()) {
+      processes.push_back(pid);
+    }
+  }
+  if (const Result<void> attached = deep_.attach(proc_, processes, program_.deep); !attached) {
+    return attached;
+  }
+  deep_facts_.probes = deep_.count();
+  deep_facts_.stepped = deep_.stepped();
+  deep_facts_.call_ns = cost.emulated;
+  deep_facts_.stepped_call_ns = cost.stepped;
+  restart();  // only now all is seen
   return {};
+}
+
+/// Locks that were taken since: what they are can only be found while their processes live.
+void LockProbe::State::learn_taken(bool last_chance) {
+  constexpr size_t most = 2048;
+  constexpr std::chrono::milliseconds every{200};
+  const auto now = std::chrono::steady_clock::now();
+  if (deep_facts_.probes == 0 || (now < next_taken_ && !last_chance)) {
+    return;
+  }
+  next_taken_ = now + every;
+  hold_key key{};
+  int error = ::bpf_map_get_next_key(program_.deep.holds, nullptr, &key);
+  for (size_t i = 0; i < most && error == 0; i++) {
+    if (key.lock.space != static_cast<u32>(::getpid())) {
+      names_.learn_taken(key.lock, taken_primitive(key.sort));
+    }
+    const hold_key before = key;
+    error = ::bpf_map_get_next_key(program_.deep.holds, &before, &key);
+  }
+}
+
+void LockProbe::State::add_deep(LockCounts& counts, LockWindow& window) const {
+  const auto self = static_cast<u32>(::getpid());  // what was tried
+  for (const auto& [key, value] : entries<hold_key, hold_value>(program_.deep.holds)) {
+    if (key.lock.space != self) {
+      counts.add_hold(key, value);
+    }
+  }
+  for (const auto& [key, value] : entries<order_key, order_value>(program_.deep.orders)) {
+    counts.add_order(key, value);
+  }
+  const deep_state& now = *program_.deep.state;
+  window.deep = deep_facts_;
+  window.deep->calls = now.calls - deep_last_.calls;
+  window.deep->lost_holds =
+      now.lost_holds - deep_last_.lost_holds + now.lost_threads - deep_last_.lost_threads;
+  window.deep->lost_orders = now.lost_orders - deep_last_.lost_orders;
+  window.deep->lost_held = now.lost_held - deep_last_.lost_held;
 }
 
 int LockProbe::State::take_news(void* context, void* data, size_t size) noexcept {
@@ -246,6 +327,7 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
     next_stacks_ =
         now + std::max<std::chrono::steady_clock::duration>(milliseconds(100), 10 * took);
   }
+  learn_taken(false);
   names_.judge_again();
   names_.name_some();
   for (const auto& [key, lock] : names_.all()) {
@@ -279,6 +361,9 @@ void LockProbe::State::read_wakers() {
 
 void LockProbe::State::restart() {
   last_ = *program_.state;
+  if (program_.deep.state != nullptr) {
+    deep_last_ = *program_.deep.state;
+  }
   rwlocks_.forget_counts();
   queues_.forget_counts();
   readers_.forget_counts();
@@ -298,6 +383,7 @@ Result<LockWindow> LockProbe::State::window() {
   for (const auto& [key, value] : locks) {
     names_.identity(key, value);
   }
+  learn_taken(true);
   names_.judge_again();
   for (const auto& [key, value] : pairs) {
     if (key.source == HOLDER_AT_8) {
@@ -345,6 +431,9 @@ Result<LockWindow> LockProbe::State::window() {
     for (const LockStacks::Stack& stack : stacks_.all()) {
       counts.add_stack(stack);
     }
+  }
+  if (deep_facts_.probes != 0) {
+    add_deep(counts, window);
   }
   counts.finish(window);
 

@@ -29,6 +29,7 @@ struct LockRequest {
   std::bitset<kind_count> kinds;
   uint64_t min_wait_ns = 0;  ///< shorter waits are not counted
   bool stacks = false;
+  bool deep = false;  ///< every taking of a lock in pids and the processes of tids, by probes there
 };
 
 /// Measures waiting in the kernel, where threads go to sleep and come back (bpf/locks.bpf.c). What

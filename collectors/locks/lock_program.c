@@ -6,8 +6,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bpf/held.h"
 #include "bpf/layout.h"
 #include "bpf/locks.h"
+#include "deep.lskel.h"
+#include "deep.skel.h"
 #include "locks.lskel.h"
 #include "locks.skel.h"
 
@@ -18,10 +21,7 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
   return 0;
 }
 
-static void destroy_light(void* skeleton) { locks_light__destroy(skeleton); }
-static void destroy_full(void* skeleton) { locks_bpf__destroy(skeleton); }
-
-/* The constants have the same names in both skeletons. */
+/* The constants have the same names in all skeletons. */
 #define SET_CONSTANTS(skeleton)                                                        \
   do {                                                                                 \
     memcpy((void*)&(skeleton)->rodata->layout, layout, sizeof *layout);                \
@@ -29,71 +29,90 @@ static void destroy_full(void* skeleton) { locks_bpf__destroy(skeleton); }
     memcpy((void*)&(skeleton)->rodata->filter, filter, sizeof *filter);                \
   } while (0)
 
-static int load_light(struct lock_program* program, const struct kernel_layout* layout,
-                      const struct lock_call* calls, const struct lock_filter* filter) {
-  struct locks_light* skeleton = locks_light__open();
-  if (skeleton == NULL) {
-    return -errno;
-  }
-  SET_CONSTANTS(skeleton);
-  int error = locks_light__load(skeleton);
-  if (error == 0) {
-    error = locks_light__attach(skeleton);
-  }
-  if (error != 0) {
-    locks_light__destroy(skeleton);
-    return error;
-  }
-  program->state = (struct lock_state*)&skeleton->bss->lock_state;
-  program->news = skeleton->maps.news.map_fd;
-  program->locks = skeleton->maps.locks.map_fd;
-  program->pairs = skeleton->maps.pairs.map_fd;
-  program->aliases = skeleton->maps.aliases.map_fd;
-  program->stacks = skeleton->maps.stacks.map_fd;
-  program->waker_stacks = skeleton->maps.waker_stacks.map_fd;
-  program->seed_link = skeleton->links.seed_waits_fd;
-  program->pending_link = skeleton->links.pending_waits_fd;
-  program->queues_link = skeleton->links.look_at_queues_fd;
-  program->queues = (struct queue_look*)skeleton->bss->queue_looks;
-  program->skeleton = skeleton;
-  program->destroy = destroy_light;
-  return 0;
-}
+/* How the descriptors of a light skeleton, and of one of libbpf, are called. */
+#define LIGHT_MAP(name) skeleton->maps.name.map_fd
+#define LIGHT_LINK(name) skeleton->links.name##_fd
+#define LIGHT_PROGRAM(name) skeleton->progs.name.prog_fd
+#define FULL_MAP(name) bpf_map__fd(skeleton->maps.name)
+#define FULL_LINK(name) bpf_link__fd(skeleton->links.name)
+#define FULL_PROGRAM(name) bpf_program__fd(skeleton->progs.name)
 
-static int load_full(struct lock_program* program, const struct kernel_layout* layout,
-                     const struct lock_call* calls, const struct lock_filter* filter) {
-  libbpf_set_print(quiet);
-  struct locks_bpf* skeleton = locks_bpf__open();
-  if (skeleton == NULL) {
-    return -errno;
+#define TAKE_DESCRIPTORS(MAP, LINK)                                   \
+  do {                                                                \
+    program->state = (struct lock_state*)&skeleton->bss->lock_state;  \
+    program->queues = (struct queue_look*)skeleton->bss->queue_looks; \
+    program->news = MAP(news);                                        \
+    program->locks = MAP(locks);                                      \
+    program->pairs = MAP(pairs);                                      \
+    program->aliases = MAP(aliases);                                  \
+    program->stacks = MAP(stacks);                                    \
+    program->waker_stacks = MAP(waker_stacks);                        \
+    program->seed_link = LINK(seed_waits);                            \
+    program->pending_link = LINK(pending_waits);                      \
+    program->queues_link = LINK(look_at_queues);                      \
+    program->skeleton = skeleton;                                     \
+  } while (0)
+
+#define TAKE_DEEP_DESCRIPTORS(MAP, PROGRAM)                         \
+  do {                                                              \
+    struct deep_program* deep = &program->deep;                     \
+    deep->state = (struct deep_state*)&skeleton->bss->deep_state;   \
+    deep->holds = MAP(holds);                                       \
+    deep->orders = MAP(orders);                                     \
+    deep->programs[DEEP_MUTEX_LOCK] = PROGRAM(on_mutex_lock);       \
+    deep->programs[DEEP_MUTEX_TRY] = PROGRAM(on_mutex_try);         \
+    deep->programs[DEEP_MUTEX_UNLOCK] = PROGRAM(on_mutex_unlock);   \
+    deep->programs[DEEP_READ_LOCK] = PROGRAM(on_read_lock);         \
+    deep->programs[DEEP_READ_TRY] = PROGRAM(on_read_try);           \
+    deep->programs[DEEP_WRITE_LOCK] = PROGRAM(on_write_lock);       \
+    deep->programs[DEEP_WRITE_TRY] = PROGRAM(on_write_try);         \
+    deep->programs[DEEP_RWLOCK_UNLOCK] = PROGRAM(on_rwlock_unlock); \
+    deep->programs[DEEP_SEM_WAIT] = PROGRAM(on_sem_wait);           \
+    deep->programs[DEEP_SEM_TRY] = PROGRAM(on_sem_try);             \
+    deep->programs[DEEP_SEM_POST] = PROGRAM(on_sem_post);           \
+    deep->programs[DEEP_COND_WAIT] = PROGRAM(on_cond_wait);         \
+    deep->programs[DEEP_COND_SIGNAL] = PROGRAM(on_cond_signal);     \
+  } while (0)
+
+#define TAKE_NOTHING(MAP, PROGRAM) \
+  do {                             \
+  } while (0)
+
+/* load_TYPE(): as load_locks(), with one of the skeletons. */
+#define DEFINE_LOAD(type, MAP, LINK, PROGRAM, TAKE_MORE)                                    \
+  static void destroy_##type(void* skeleton) { type##__destroy(skeleton); }                 \
+  static int load_##type(struct lock_program* program, const struct kernel_layout* layout,  \
+                         const struct lock_call* calls, const struct lock_filter* filter) { \
+    struct type* skeleton = type##__open();                                                 \
+    if (skeleton == NULL) {                                                                 \
+      return -errno;                                                                        \
+    }                                                                                       \
+    SET_CONSTANTS(skeleton);                                                                \
+    int error = type##__load(skeleton);                                                     \
+    if (error == 0) {                                                                       \
+      error = type##__attach(skeleton);                                                     \
+    }                                                                                       \
+    if (error != 0) {                                                                       \
+      type##__destroy(skeleton);                                                            \
+      return error;                                                                         \
+    }                                                                                       \
+    TAKE_DESCRIPTORS(MAP, LINK);                                                            \
+    TAKE_MORE(MAP, PROGRAM);                                                                \
+    program->destroy = destroy_##type;                                                      \
+    return 0;                                                                               \
   }
-  SET_CONSTANTS(skeleton);
-  int error = locks_bpf__load(skeleton);
-  if (error == 0) {
-    error = locks_bpf__attach(skeleton);
-  }
-  if (error != 0) {
-    locks_bpf__destroy(skeleton);
-    return error;
-  }
-  program->state = (struct lock_state*)&skeleton->bss->lock_state;
-  program->news = bpf_map__fd(skeleton->maps.news);
-  program->locks = bpf_map__fd(skeleton->maps.locks);
-  program->pairs = bpf_map__fd(skeleton->maps.pairs);
-  program->aliases = bpf_map__fd(skeleton->maps.aliases);
-  program->stacks = bpf_map__fd(skeleton->maps.stacks);
-  program->waker_stacks = bpf_map__fd(skeleton->maps.waker_stacks);
-  program->seed_link = bpf_link__fd(skeleton->links.seed_waits);
-  program->pending_link = bpf_link__fd(skeleton->links.pending_waits);
-  program->queues_link = bpf_link__fd(skeleton->links.look_at_queues);
-  program->queues = (struct queue_look*)skeleton->bss->queue_looks;
-  program->skeleton = skeleton;
-  program->destroy = destroy_full;
-  return 0;
-}
+
+DEFINE_LOAD(locks_light, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_NOTHING)
+DEFINE_LOAD(locks_bpf, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_NOTHING)
+DEFINE_LOAD(deep_light, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_DEEP_DESCRIPTORS)
+DEFINE_LOAD(deep_bpf, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_DEEP_DESCRIPTORS)
 
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
-               const struct lock_call* calls, const struct lock_filter* filter, int light) {
-  return light ? load_light(program, layout, calls, filter)
-               : load_full(program, layout, calls, filter);
+               const struct lock_call* calls, const struct lock_filter* filter, int light,
+               int deep) {
+  if (light) {
+    return (deep ? load_deep_light : load_locks_light)(program, layout, calls, filter);
+  }
+  libbpf_set_print(quiet);
+  return (deep ? load_deep_bpf : load_locks_bpf)(program, layout, calls, filter);
 }

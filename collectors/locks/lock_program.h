@@ -7,10 +7,37 @@ struct lock_call;
 struct lock_filter;
 struct lock_state;
 struct queue_look;
+struct deep_state;
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** The sorts of functions that `locks --deep` probes, one program for each. */
+enum deep_sort {
+  DEEP_MUTEX_LOCK,
+  DEEP_MUTEX_TRY,
+  DEEP_MUTEX_UNLOCK,
+  DEEP_READ_LOCK,
+  DEEP_READ_TRY,
+  DEEP_WRITE_LOCK,
+  DEEP_WRITE_TRY,
+  DEEP_RWLOCK_UNLOCK,
+  DEEP_SEM_WAIT,
+  DEEP_SEM_TRY,
+  DEEP_SEM_POST,
+  DEEP_COND_WAIT,
+  DEEP_COND_SIGNAL,
+  DEEP_SORTS,
+};
+
+/** What bpf/deep.bpf.c adds. */
+struct deep_program {
+  struct deep_state* state; /* null: not loaded */
+  int holds;                /* maps */
+  int orders;
+  int programs[DEEP_SORTS]; /* loaded; the probes are not attached yet */
+};
 
 /** The loaded and attached programs. Nothing is pinned: the kernel drops all with the process. */
 struct lock_program {
@@ -25,13 +52,18 @@ struct lock_program {
   int seed_link; /* iterators */
   int pending_link;
   int queues_link;
+  struct deep_program deep;
   void* skeleton;
   void (*destroy)(void* skeleton);
 };
 
-/* 0 or a negative errno; then nothing is left loaded. calls has LOCK_CALLS entries. */
+/*
+ * 0 or a negative errno; then nothing is left loaded. calls has LOCK_CALLS entries. deep: with the
+ * programs of `locks --deep`.
+ */
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
-               const struct lock_call* calls, const struct lock_filter* filter, int light);
+               const struct lock_call* calls, const struct lock_filter* filter, int light,
+               int deep);
 
 #ifdef __cplusplus
 }

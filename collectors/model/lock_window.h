@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -94,7 +95,18 @@ struct LockStack {
   std::string problem;  ///< why it may not be complete; empty: it is
 };
 
-/// A lock or queue that made somebody wait, one for each purpose.
+/// How one thread took one lock, where every taking was seen. Times in ns.
+struct LockHold {
+  uint32_t thread = no_index;  ///< into LockWindow::threads
+  uint64_t taken = 0;          ///< and let go of
+  uint64_t total_ns = 0;
+  uint64_t max_ns = 0;
+  uint64_t given = 0;    ///< let go of, but not seen taken: posts of a semaphore
+  uint64_t signals = 0;  ///< of a condition variable
+};
+
+/// A lock or queue that made somebody wait, one for each purpose. Where every taking was seen,
+/// those at which nobody waited are there as well.
 struct LockUse {
   std::string id;  ///< channel id; raw bytes, as name
   Kind kind = Kind::futex;
@@ -116,6 +128,9 @@ struct LockUse {
   uint64_t attempt_p50_ns = 0;  ///< median over threads of their mean attempt; 0: none ended
   std::vector<LockPair> pairs;
   std::vector<LockStack> stacks;  ///< only where asked for
+  // Only where every taking was seen:
+  std::vector<LockHold> holds;  ///< those that took it most often first
+  DurationHistogram held;       ///< how long, from when it was had to when it was let go of
   /// Facts of the object itself, by key, where the window looked at them:
   ///   readers_seen     looks at which readers had an rwlock while a writer waited
   ///   readers_changed  of these, looks at which there were other readers than at the one before
@@ -127,6 +142,28 @@ struct LockUse {
   ///                    those that wait at its futexes themselves, without a limit
   ///   reader_slept_ns  how long the reader of a channel slept without waiting for its data
   std::vector<std::pair<std::string, uint64_t>> facts;
+};
+
+/// A thread tried to take a lock while it held another one.
+struct LockOrder {
+  uint32_t held = no_index, wanted = no_index;      ///< into LockWindow::locks
+  bool held_shared = false, wanted_shared = false;  ///< for reading
+  uint64_t count = 0;
+  uint32_t thread = no_index;  ///< the first that did; into LockWindow::threads
+  bool several = false;        ///< other threads did, too
+  /// Further locks that were held each time; up to two of them.
+  std::vector<uint32_t> guards;
+};
+
+/// How every taking of locks was seen, and what that costs.
+struct DeepFacts {
+  uint32_t probes = 0;
+  uint32_t stepped = 0;  ///< of these, at instructions that the kernel does not emulate
+  std::optional<uint64_t> call_ns, stepped_call_ns;  ///< that a call takes longer, as tried before
+  uint64_t calls = 0;                                ///< of the probed functions; about
+  uint64_t lost_holds = 0;   ///< takings at locks that did not fit into the kernel's map
+  uint64_t lost_orders = 0;  ///< likewise, of orders
+  uint64_t lost_held = 0;    ///< locks of threads that had too many at a time
 };
 
 /// What one window of measuring saw.
@@ -141,6 +178,8 @@ struct LockWindow {
   std::vector<LockUse> locks;
   uint64_t lost_locks = 0;  ///< waits at locks that did not fit into the kernel's map
   uint64_t lost_pairs = 0;  ///< waits counted at their lock, but in no pair
+  std::optional<DeepFacts> deep;
+  std::vector<LockOrder> orders;
 };
 
 }  // namespace ipcscope

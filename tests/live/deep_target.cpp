@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A program that takes locks in known ways. Prints its pid, does each of these when its input has a
+// further line, prints "done" after each, and ends when its input does.
+//
+//   1. takes counted_lock a million times
+//   2. holds held_lock, held_rwlock for reading and for writing, held_recursive twice and
+//      held_semaphore 20 times for 10 ms each; waits at held_condition 20 times for 10 ms
+//   3. takes pairs of locks in orders: inverted_* by two threads in contradicting ones, straight_*
+//   by
+//      two threads in the same, guarded_* and alone_* and tried_* in contradicting ones that can
+//      do no harm
+//   4. waits for late_lock, which another thread holds for 300 ms, and holds it for 20 ms itself
+//   5. takes counted_lock again and again until there is a further line
+#include <pthread.h>
+#include <semaphore.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <ctime>
+#include <functional>
+#include <thread>
+
+#define MUTEX(name) pthread_mutex_t name = PTHREAD_MUTEX_INITIALIZER
+MUTEX(counted_lock);
+MUTEX(held_lock);
+MUTEX(condition_lock);
+MUTEX(inverted_first);
+MUTEX(inverted_second);
+MUTEX(straight_first);
+MUTEX(straight_second);
+MUTEX(guard_lock);
+MUTEX(guarded_first);
+MUTEX(guarded_second);
+MUTEX(alone_first);
+MUTEX(alone_second);
+MUTEX(tried_first);
+MUTEX(tried_second);
+MUTEX(late_lock);
+pthread_mutex_t held_recursive = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+pthread_rwlock_t held_rwlock = PTHREAD_RWLOCK_INITIALIZER;
+pthread_cond_t held_condition = PTHREAD_COND_INITIALIZER;
+sem_t held_semaphore;
+
+namespace {
+
+constexpr int rounds = 20;
+constexpr useconds_t hold_us = 10'000;
+
+void both(pthread_mutex_t& first, pthread_mutex_t& second) {
+  pthread_mutex_lock(&first);
+  pthread_mutex_lock(&second);
+  pthread_mutex_unlock(&second);
+  pthread_mutex_unlock(&first);
+}
+
+void in_a_thread(const std::function<void()>& work) { std::thread(work).join(); }
+
+void count() {
+  for (int i = 0; i < 1'000'000; i++) {
+    pthread_mutex_lock(&counted_lock);
+    pthread_mutex_unlock(&counted_lock);
+  }
+}
+
+void hold() {
+  for (int i = 0; i < rounds; i++) {
+    pthread_mutex_lock(&held_lock);
+    usleep(hold_us);
+    pthread_mutex_unlock(&held_lock);
+    pthread_rwlock_rdlock(&held_rwlock);
+    usleep(hold_us);
+    pthread_rwlock_unlock(&held_rwlock);
+    pthread_rwlock_wrlock(&held_rwlock);
+    usleep(hold_us);
+    pthread_rwlock_unlock(&held_rwlock);
+    pthread_mutex_lock(&held_recursive);
+    pthread_mutex_lock(&held_recursive);
+    usleep(hold_us / 2);
+    pthread_mutex_unlock(&held_recursive);
+    usleep(hold_us / 2);
+    pthread_mutex_unlock(&held_recursive);
+    sem_wait(&held_semaphore);
+    usleep(hold_us);
+    sem_post(&held_semaphore);
+    // Nobody signals: the lock is let go of meanwhile.
+    pthread_mutex_lock(&condition_lock);
+    timespec end{};
+    clock_gettime(CLOCK_REALTIME, &end);
+    end.tv_nsec += hold_us * 1000;
+    end.tv_sec += end.tv_nsec / 1'000'000'000;
+    end.tv_nsec %= 1'000'000'000;
+    pthread_cond_timedwait(&held_condition, &condition_lock, &end);
+    pthread_mutex_unlock(&condition_lock);
+  }
+}
+
+void order() {
+  in_a_thread([] { both(inverted_first, inverted_second); });
+  in_a_thread([] { both(inverted_second, inverted_first); });
+  in_a_thread([] { both(straight_first, straight_second); });
+  in_a_thread([] { both(straight_first, straight_second); });
+  const auto guarded = [](pthread_mutex_t& first, pthread_mutex_t& second) {
+    pthread_mutex_lock(&guard_lock);
+    both(first, second);
+    pthread_mutex_unlock(&guard_lock);
+  };
+  in_a_thread([&] { guarded(guarded_first, guarded_second); });
+  in_a_thread([&] { guarded(guarded_second, guarded_first); });
+  both(alone_first, alone_second);
+  both(alone_second, alone_first);
+  in_a_thread([] { both(tried_first, tried_second); });
+  in_a_thread([] {
+    pthread_mutex_lock(&tried_second);
+    if (pthread_mutex_trylock(&tried_first) == 0) {
+      pthread_mutex_unlock(&tried_first);
+    }
+    pthread_mutex_unlock(&tried_second);
+  });
+  // A try that fails does not make the lock one's own.
+  pthread_mutex_lock(&tried_first);
+  in_a_thread([] {
+    if (pthread_mutex_trylock(&tried_first) != 0) {
+      pthread_mutex_lock(&straight_first);
+      pthread_mutex_unlock(&straight_first);
+    }
+  });
+  pthread_mutex_unlock(&tried_first);
+}
+
+void wait_late() {
+  pthread_mutex_lock(&late_lock);
+  std::thread waiter([] {
+    pthread_mutex_lock(&late_lock);
+    usleep(2 * hold_us);
+    pthread_mutex_unlock(&late_lock);
+  });
+  usleep(30 * hold_us);
+  pthread_mutex_unlock(&late_lock);
+  waiter.join();
+}
+
+}  // namespace
+
+int main() {
+  sem_init(&held_semaphore, 0, 1);
+  std::printf("%d\n", static_cast<int>(::getpid()));
+  std::fflush(stdout);
+  for (void (*work)() : {count, hold, order, wait_late}) {
+    if (std::getchar() == EOF) {
+      return 0;
+    }
+    work();
+    std::puts("done");
+    std::fflush(stdout);
+  }
+  if (std::getchar() == EOF) {
+    return 0;
+  }
+  std::thread([] {
+    for (;;) {
+      pthread_mutex_lock(&counted_lock);
+      pthread_mutex_unlock(&counted_lock);
+    }
+  }).detach();
+  std::getchar();
+  std::puts("done");
+  std::fflush(stdout);
+  std::_Exit(0);
+}

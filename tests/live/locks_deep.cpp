@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// `locks --deep` of a program whose takings of locks are known.
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <catch2/catch.hpp>
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "tests/live/json.h"
+#include "tests/live/program.h"
+
+using namespace ipcscope::live;
+
+namespace {
+
+/// The target, and `locks --deep` of it.
+struct Deep {
+  explicit Deep(const std::string& variant)
+      : target({std::string(IPCSCOPE_DEEP_TARGET) + variant}), pid(target.read_line(Seconds(20))) {
+    restart();
+  }
+  ~Deep() {
+    locks->end();
+    target.end();
+  }
+  void restart() {
+    locks.emplace(ipcscope_command({"locks", "--deep", "--json", "-d", "100", "-p", pid}));
+    if (!locks->await_error("ipcscope: measuring", Seconds(20))) {
+      throw std::runtime_error("locks does not measure: " + locks->errors());
+    }
+  }
+  void work() {
+    target.write_input("\n");
+    REQUIRE(target.read_line(Seconds(60)) == "done");
+  }
+  Document stop() {
+    ::kill(locks->pid(), SIGINT);
+    locks->read_all(Seconds(30));
+    INFO("standard error: " << locks->errors());
+    REQUIRE(locks->wait(Seconds(1)) == 0);
+    return parse(locks->output());
+  }
+
+  Program target;
+  std::string pid;
+  std::optional<Program> locks;
+};
+
+const Json& lock_named(const Document& answer, std::string_view name) {
+  for (const Json& lock : member(answer, "locks").GetArray()) {
+    if (text_of(member(lock, "name")) == name) {
+      return lock;
+    }
+  }
+  FAIL("no lock " << name);
+  throw std::logic_error("not reached");
+}
+
+uint64_t taken(const Json& lock) { return member(member(lock, "taken"), "count").GetUint64(); }
+
+double held_ms(const Json& lock, const char* which) {
+  return member(member(member(lock, "taken"), "held_ms"), which).GetDouble();
+}
+
+std::string name_of(const Document& answer, std::string_view id) {
+  for (const Json& lock : member(answer, "locks").GetArray()) {
+    if (text_of(member(lock, "id")) == id) {
+      return std::string(text_of(member(lock, "name")));
+    }
+  }
+  return {};
+}
+
+bool is_own(const std::string& name) {
+  return !name.starts_with('_') &&
+         (name.ends_with("_first") || name.ends_with("_second") || name.ends_with("_lock"));
+}
+
+/// "first>second", of the target's own locks: the C library has some, too.
+std::set<std::string> orders_of(const Document& answer) {
+  std::set<std::string> all;
+  for (const Json& order : member(answer, "orders").GetArray()) {
+    const std::string held = name_of(answer, text_of(member(order, "held")));
+    const std::string wanted = name_of(answer, text_of(member(order, "wanted")));
+    // The library's own begin with an underline, where they have a name.
+    if (is_own(held) && is_own(wanted)) {
+      all.insert(held + ">" + wanted);
+    }
+  }
+  return all;
+}
+
+/// Of the C library's code in a process, against its file: each breakpoint is one.
+size_t changed_bytes(const std::string& pid) {
+  std::ifstream maps("/proc/" + pid + "/maps");
+  size_t changed = 0;
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long start = 0, end = 0, offset = 0;
+    char access[5] = {}, path[4096] = {};
+    if (std::sscanf(line.c_str(), "%lx-%lx %4s %lx %*s %*s %4095s", &start, &end, access, &offset,
+                    path) != 5 ||
+        std::string_view(access) != "r-xp" ||
+        std::string_view(path).find("/libc.so") == std::string_view::npos) {
+      continue;
+    }
+    std::string memory(end - start, '\0'), file(end - start, '\0');
+    std::ifstream from_memory("/proc/" + pid + "/mem"), from_file(path);
+    from_memory.seekg(static_cast<std::streamoff>(start));
+    from_memory.read(memory.data(), static_cast<std::streamsize>(memory.size()));
+    from_file.seekg(static_cast<std::streamoff>(offset));
+    from_file.read(file.data(), static_cast<std::streamsize>(file.size()));
+    REQUIRE(from_memory.gcount() == static_cast<std::streamsize>(memory.size()));
+    const auto size = static_cast<size_t>(from_file.gcount());
+    for (size_t i = 0; i < size; i++) {
+      changed += memory[i] != file[i] ? 1 : 0;
+    }
+  }
+  return changed;
+}
+
+void check_all(const std::string& variant) {
+  Deep deep(variant);
+  for (int i = 0; i < 4; i++) {
+    deep.work();
+  }
+  const Document answer = deep.stop();
+  CAPTURE(variant);
+
+  const Json& counted = lock_named(answer, "counted_lock");
+  CHECK(taken(counted) == 1'000'000);
+  CHECK(member(counted, "waits").GetUint64() == 0);
+  const auto& threads = member(member(counted, "taken"), "threads");
+  REQUIRE(threads.Size() == 1);
+  CHECK(std::to_string(member(threads[0], "tid").GetInt()) == deep.pid);
+  CHECK(member(threads[0], "count").GetUint64() == 1'000'000);
+
+  for (const auto& [name, times] :
+       {std::pair{"held_lock", 20U}, std::pair{"held_rwlock", 40U},
+        std::pair{"held_recursive", 20U}, std::pair{"held_semaphore", 20U}}) {
+    CAPTURE(name);
+    const Json& lock = lock_named(answer, name);
+    CHECK(taken(lock) == times);
+    CHECK(held_ms(lock, "mean") > 10.0);
+    CHECK(held_ms(lock, "mean") < 20.0);  // on a busy machine they are woken late
+    CHECK(held_ms(lock, "p50") > 8.3);    // the bucket begins there
+    CHECK(held_ms(lock, "p50") < 12.6);
+  }
+  // Each wait lets go of the lock, so that it is taken twice, and not held while it lasts.
+  const Json& condition = lock_named(answer, "condition_lock");
+  CHECK(taken(condition) == 40);
+  CHECK(held_ms(condition, "p99") < 5.0);
+
+  const Json& late = lock_named(answer, "late_lock");
+  CHECK(taken(late) == 2);
+  CHECK(member(late, "waits").GetUint64() == 1);
+  CHECK(held_ms(late, "max") > 300.0);
+  for (const Json& thread : member(member(late, "taken"), "threads").GetArray()) {
+    const bool holder = std::to_string(member(thread, "tid").GetInt()) == deep.pid;
+    const double held = member(thread, "held_ms").GetDouble();
+    CAPTURE(holder, held);
+    CHECK((holder ? held > 300.0 : held > 20.0 && held < 100.0));
+  }
+
+  const std::set<std::string> orders = orders_of(answer);
+  CHECK(orders ==
+        std::set<std::string>{"inverted_first>inverted_second", "inverted_second>inverted_first",
+                              "straight_first>straight_second", "guard_lock>guarded_first",
+                              "guard_lock>guarded_second", "guarded_first>guarded_second",
+                              "guarded_second>guarded_first", "alone_first>alone_second",
+                              "alone_second>alone_first", "tried_first>tried_second"});
+  std::vector<std::string> findings;
+  for (const Json& finding : member(answer, "findings").GetArray()) {
+    if (text_of(member(finding, "rule")) == "lock-order") {
+      findings.push_back(print(finding));
+      CHECK(text_of(member(finding, "summary")).find("inverted_first") != std::string_view::npos);
+      CHECK(text_of(member(finding, "summary")).find("potential") != std::string_view::npos);
+    }
+  }
+  CAPTURE(findings);
+  CHECK(findings.size() == 1);
+
+  const Json& facts = member(answer, "deep");
+  CHECK(member(facts, "probes").GetUint64() >= 12);
+  CHECK(member(facts, "calls").GetUint64() >= 2'000'000);
+  CHECK(member(facts, "call_ns").GetUint64() > 0);
+  CHECK(member(member(facts, "lost"), "holds").GetUint64() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("locks deep", "[locks]") { check_all(""); }
+TEST_CASE("locks deep of a static program", "[locks]") { check_all("-static"); }
+
+TEST_CASE("locks deep is gone after a kill", "[locks]") {
+  Deep deep("");
+  for (int i = 0; i < 4; i++) {
+    deep.work();
+  }
+  deep.target.write_input("\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  CHECK(changed_bytes(deep.pid) > 10);
+  ::kill(deep.locks->pid(), SIGKILL);
+  CHECK(deep.locks->wait(Seconds(30)) == 128 + SIGKILL);
+  CHECK(changed_bytes(deep.pid) == 0);
+  deep.restart();  // and they can be put there again
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  const Document answer = deep.stop();
+  CHECK(taken(lock_named(answer, "counted_lock")) > 0);
+  deep.target.write_input("\n");
+  CHECK(deep.target.read_line(Seconds(20)) == "done");
+  CHECK(deep.target.wait(Seconds(20)) == 0);
+}
+
+TEST_CASE("locks deep says what it needs", "[locks]") {
+  const Outcome none = run(ipcscope_command({"locks", "--deep"}));
+  CHECK(none.status == 2);
+  CHECK(none.errors.find("'--deep' needs '-p'") != std::string::npos);
+  CHECK(none.output.empty());
+}
