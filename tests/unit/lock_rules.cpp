@@ -455,6 +455,7 @@ TEST_CASE("the gravest comes first, and an empty window is quiet", "[lock_rules]
   PaperWindow paper;
   take_turns(paper, paper.mutex(), 3, 4 * ms);
   LockUse& dead = paper.mutex();
+  dead.waits = dead.unfinished = 1;
   dead.facts = {{"owner_gone", 1}};
   CHECK(rules(judge_locks(paper.window)) == "owner-died contention");
 }
