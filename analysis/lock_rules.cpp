@@ -117,7 +117,7 @@ std::vector<Finding> judge_locks(const LockWindow& window, const LockThresholds&
   std::vector<Finding> found;
   for (const size_t index : order) {
     const LockUse& lock = window.locks[index];
-    if (lock.waits == 0) {
+    if (lock.waits == 0 && window.deep) {
       continue;  // only seen to be taken
     }
     const LockCase lock_case = {window, lock, thresholds, waiters_of(lock), holders_of(lock)};

@@ -199,12 +199,12 @@ void LockWriter::write_holds() {
   for (size_t i = 0; i < std::min(lock_.holds.size(), most_named); i++) {
     const LockHold& hold = lock_.holds[i];
     line(i == 0 ? "by" : "",
-         fmt::format("{}: {} times, held {}, longest {}", name(hold.thread),
+         fmt::format("{}: {}x, held {}, longest {}", name(hold.thread),
                      grouped(hold.taken + hold.given + hold.signals),
                      nanoseconds_text(hold.total_ns), nanoseconds_text(hold.max_ns)));
   }
   if (lock_.held.total() != 0) {
-    line("held for", "");
+    line("held for", "so long, so many times:");
     write_histogram(out_, lock_.held, indent, terminal_.width);
   }
 }

@@ -140,6 +140,7 @@ std::vector<Symbol> Library::symbols(uint32_t type, bool only_glibc) {
 std::vector<DeepFunction> Library::place(const std::vector<Symbol>& symbols) {
   std::vector<DeepFunction> placed;
   std::vector<uint64_t> entries;
+  entries.reserve(symbols.size());
   for (const Symbol& symbol : symbols) {
     entries.push_back(symbol.address);
   }

@@ -126,7 +126,7 @@ Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_p
 Result<void> DeepProbes::attach(const ProcRoot& proc, std::span<const pid_t> pids,
                                 const deep_program& program) {
   for (const pid_t pid : pids) {
-    if (const Result<void> attached = attach_to(proc, pid, program); !attached) {
+    if (Result<void> attached = attach_to(proc, pid, program); !attached) {
       return attached;
     }
   }

@@ -364,6 +364,7 @@ void LockCounts::finish(LockWindow& window) {
     }
   }
   std::vector<Use*> order;
+  order.reserve(uses_.size());
   for (Use& use : uses_) {
     const auto index = static_cast<size_t>(&use - uses_.data());
     if (use.use.waits != 0 || !use.use.holds.empty() || ordered[index] != 0) {

@@ -225,7 +225,7 @@ Result<void> LockProbe::State::go_deep(const LockRequest& request) {
       processes.push_back(pid);
     }
   }
-  if (const Result<void> attached = deep_.attach(proc_, processes, program_.deep); !attached) {
+  if (Result<void> attached = deep_.attach(proc_, processes, program_.deep); !attached) {
     return attached;
   }
   deep_facts_.probes = deep_.count();

@@ -88,7 +88,7 @@ std::set<std::string> orders_of(const Document& answer) {
     const std::string wanted = name_of(answer, text_of(member(order, "wanted")));
     // The library's own begin with an underline, where they have a name.
     if (is_own(held) && is_own(wanted)) {
-      all.insert(held + ">" + wanted);
+      all.insert(fmt::format("{}>{}", held, wanted));
     }
   }
   return all;
