@@ -105,7 +105,6 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   filter.kinds = request.kinds;
   filter.slower_than = request.slower_than_ns;
   filter.channel_kind = UNKNOWN_U32;
-  filter.own_group = static_cast<u32>(::getpid());
   filter.uid = request.uid.value_or(UNKNOWN_U32);
   filter.tid = static_cast<u32>(request.tid);
   filter.errors = request.errors ? 1 : 0;
@@ -157,6 +156,11 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   }
   if (error != 0) {
     return system_failure("loading the BPF programs of trace", -error);
+  }
+  bpf_test_run_opts run{};
+  run.sz = sizeof run;
+  if (::bpf_prog_test_run_opts(program_.self, &run) != 0) {
+    return system_failure("running a BPF program of trace");
   }
   Result<RingReader> ring = RingReader::open(program_.records, constants.ring_bytes);
   if (!ring) {
