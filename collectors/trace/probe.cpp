@@ -4,8 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +30,17 @@ constexpr uint64_t bit(int kind) { return uint64_t{1} << kind; }
 
 /// The identity of a cgroup, and how far below the root it is.
 Result<void> find_cgroup(const std::string& path, trace_filter& filter) {
-  std::string full = "/sys/fs/cgroup";
+  std::string full;
+  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    struct statfs system {};
+    if (::statfs(mount, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC) {
+      full = mount;
+      break;
+    }
+  }
+  if (full.empty()) {
+    return failure("cgroups cannot be told apart: no hierarchy of version 2 at /sys/fs/cgroup");
+  }
   full += path.starts_with('/') ? path : "/" + path;
   struct stat status {};
   if (::stat(full.c_str(), &status) != 0) {
