@@ -117,10 +117,10 @@ static __always_inline u64 read_word(u64 address) {
 
 /** The number of a struct pid in ipcscope's own PID namespace, 0 when it has none there. */
 static __always_inline u32 own_number(u64 pid) {
-  if (!pid || GET(pid, pid, level) < filter.level) {
+  if (!pid || GET(pid, pid, level) < counters.level) {
     return 0;
   }
-  return (u32)read_word(pid + OFFSET(pid, numbers) + (u64)filter.level * UPID_SIZE);
+  return (u32)read_word(pid + OFFSET(pid, numbers) + (u64)counters.level * UPID_SIZE);
 }
 
 static __always_inline struct trace_slot *slot_of(u64 pid_tgid) {
@@ -161,11 +161,11 @@ static __always_inline bool is_wanted_pid(u32 pid) {
 /** The filters that are about the current task. */
 static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
   const u32 group = pid_tgid >> 32;
-  if (group == filter.own_group) {
+  if (group == counters.own_group) {
     return false;
   }
   if (filter.pid_count) {
-    const u32 pid = filter.level
+    const u32 pid = counters.level
                         ? own_number(GET_NUMBER(GET_NUMBER(task, task_struct, group_leader),
                                                 task_struct, thread_pid))
                         : group;
@@ -175,7 +175,7 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
   }
   if (filter.tid) {
     const u32 tid =
-        filter.level ? own_number(GET_NUMBER(task, task_struct, thread_pid)) : (u32)pid_tgid;
+        counters.level ? own_number(GET_NUMBER(task, task_struct, thread_pid)) : (u32)pid_tgid;
     if (tid != filter.tid) {
       return false;
     }
@@ -220,7 +220,7 @@ static __always_inline bool announce_thread(struct trace_slot *slot, u64 task, u
   record->kind = TRACE_THREAD;
   record->reserved = 0;
   record->tid = (u32)pid_tgid;
-  if (filter.level) {
+  if (counters.level) {
     record->own_tid = own_number(GET_NUMBER(task, task_struct, thread_pid));
     record->own_pid = own_number(
         GET_NUMBER(GET_NUMBER(task, task_struct, group_leader), task_struct, thread_pid));
@@ -784,6 +784,18 @@ static __always_inline bool is_native(u64 regs) {
 }
 #endif
 
+/**
+ * Run once by ipcscope itself, before the others are attached: tells them who that is. User space
+ * does not know its number in the first PID namespace.
+ */
+SEC("raw_tp/sys_enter") /* but never attached */
+int trace_self(void *ctx) {
+  const u64 pid = GET_NUMBER(bpf_get_current_task(), task_struct, thread_pid);
+  counters.own_group = bpf_get_current_pid_tgid() >> 32;
+  counters.level = pid ? GET(pid, pid, level) : 0;
+  return 0;
+}
+
 /** In functions of their own, so that calls that are not traced pay for no more than a look. */
 __noinline int note_begin(u32 number) {
   const u64 pid_tgid = bpf_get_current_pid_tgid();
@@ -1069,11 +1081,11 @@ int trace_signal_generate(struct bpf_raw_tracepoint_args *ctx) {
   const u64 current = bpf_get_current_task();
   const u64 target = ctx->args[2];
   const u32 group = GET(target, task_struct, tgid);
-  if (group == filter.own_group) {
+  if (group == counters.own_group) {
     return 0;
   }
   if (!is_wanted_task(current, pid_tgid) &&
-      !(filter.pid_count && !filter.level && is_wanted_pid(group))) {
+      !(filter.pid_count && !counters.level && is_wanted_pid(group))) {
     return 0;
   }
   if (filter.channel_kind != UNKNOWN_U32 || filter.slower_than) {

@@ -110,10 +110,8 @@ struct trace_filter {
   u64 channel;                    /* its number: inode, id, address */
   u64 ignored[TRACE_IGNORED_MAX]; /* channels that ipcscope's own output goes to; keys */
   u32 ignored_count;
-  u32 own_group;            /* ipcscope's own; number of the first namespace */
   u32 pids[TRACE_PIDS_MAX]; /* in ipcscope's namespace */
   u32 pid_count;
-  u32 level; /* of ipcscope's PID namespace */
   u32 uid;   /* UNKNOWN_U32 */
   u32 cgroup_level;
   u32 channel_kind; /* UNKNOWN_U32 */
@@ -253,6 +251,8 @@ struct trace_counters {
   u64 lost;
   u64 sums;       /* how many of them are in use */
   u64 not_summed; /* operations that found no room in the sums */
+  u32 own_group;  /* ipcscope's own; number of the first PID namespace */
+  u32 level;      /* of its PID namespace */
 };
 
 #endif

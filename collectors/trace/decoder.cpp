@@ -9,6 +9,7 @@
 #include <sys/ipc.h>
 #include <sys/syscall.h>
 
+#include <algorithm>
 #include <cstring>
 #include <iterator>
 
@@ -23,6 +24,9 @@ static_assert(TRACE_PIPE == static_cast<int>(Kind::pipe) &&
               TRACE_FUTEX == static_cast<int>(Kind::futex) &&
               TRACE_PTY == static_cast<int>(Kind::pty) &&
               TRACE_CHANNEL_KINDS == static_cast<int>(Kind::count));
+
+constexpr uint64_t lowest_code = 4096;
+constexpr uint64_t highest_code = uint64_t{1} << 56;
 
 constexpr std::string_view other_words[] = {"signal", "fd", "splice", "poll"};
 static_assert(std::size(other_words) == TRACE_WORDS - TRACE_CHANNEL_KINDS);
@@ -233,6 +237,11 @@ void TraceDecoder::take_channel(const trace_channel_record& record) {
   End end;
   end.id = std::move(name.id);
   end.kind = name.kind;
+  if (!name.is_whole) {
+    end.tries = 4;
+    end.record = record;
+    end.record.fd = -1;
+  }
   if (record.channel_kind == TRACE_UNIX) {
     end.two_ends = true;
     end.peer_pid = static_cast<int32_t>(record.unix_end.peer_pid);
@@ -260,6 +269,26 @@ void TraceDecoder::take_channel(const trace_channel_record& record) {
   index = add_end(std::move(end));
 }
 
+/// Looks for the name of a channel at another of its users.
+uint32_t TraceDecoder::try_again(uint32_t index, uint32_t thread) {
+  End& end = ends_[index];
+  if (threads_[thread].tid == static_cast<int32_t>(end.record.tid)) {
+    return index;
+  }
+  end.tries--;
+  TraceName name = names_.name(end.record, threads_[thread].pid);
+  if (!name.is_whole) {
+    return index;
+  }
+  const uint64_t key = end.record.key;
+  End renamed = end;
+  renamed.id = std::move(name.id);
+  renamed.tries = 0;
+  end.tries = 0;
+  bool is_new = false;
+  return end_of_.slot(key, is_new) = add_end(std::move(renamed));
+}
+
 uint32_t TraceDecoder::end_index(uint64_t key, uint32_t thread, bool is_private) {
   if (key == 0) {
     return UINT32_MAX;
@@ -268,7 +297,7 @@ uint32_t TraceDecoder::end_index(uint64_t key, uint32_t thread, bool is_private)
   const uint64_t slot_key = kind == TRACE_FUTEX ? futex_key(key, threads_[thread].pid) : key;
   const uint32_t found = end_of_.find(slot_key);
   if (found != UINT32_MAX) {
-    return found;
+    return ends_[found].tries == 0 ? found : try_again(found, thread);
   }
   End end;
   end.kind = kind;
@@ -299,7 +328,7 @@ uint32_t TraceDecoder::channel_of(const trace_event_record& event) {
                    is_private_futex(event.call, event.detail));
 }
 
-TracePeer TraceDecoder::find_peer(End& end, uint32_t thread, TraceDirection direction) {
+TracePeer TraceDecoder::find_peer(End& end, uint32_t thread, TraceDirection direction, bool uses) {
   TracePeer peer;
   uint32_t other = UINT32_MAX;
   if (end.two_ends) {
@@ -315,7 +344,9 @@ TracePeer TraceDecoder::find_peer(End& end, uint32_t thread, TraceDirection dire
     other = first != UINT32_MAX && first != thread ? first
             : direction == TraceDirection::none    ? second
                                                    : UINT32_MAX;
-    (direction == TraceDirection::out ? end.taker : end.giver) = thread;
+    if (uses) {
+      (direction == TraceDirection::out ? end.taker : end.giver) = thread;
+    }
   }
   if (other != UINT32_MAX && other != thread) {
     const Thread& known = threads_[other];
@@ -463,7 +494,7 @@ bool TraceDecoder::take_event(const trace_event_record& record, std::span<const 
     }
     event.channel = ends_[end].id;
     if (record.call < TRACE_CALLS && call->kernel.shape != SHAPE_NEW_PAIR) {
-      event.peer = find_peer(ends_[end], thread, direction);
+      event.peer = find_peer(ends_[end], thread, direction, !call->lifecycle);
     }
     if (record.call == TRACE_CALL_SIGNAL_GENERATE) {
       event.peer.pid = static_cast<int32_t>(number_of_key(record.channel));
@@ -475,6 +506,11 @@ bool TraceDecoder::take_event(const trace_event_record& record, std::span<const 
   }
   if (record.stack > 0) {
     event.stack = {reinterpret_cast<const uint64_t*>(tail.data() + payload), record.stack};
+    // What was built without frame pointers has something else where the next frame should be.
+    const auto bad = std::find_if(event.stack.begin(), event.stack.end(), [](uint64_t address) {
+      return address < lowest_code || address > highest_code;
+    });
+    event.stack = event.stack.first(static_cast<size_t>(bad - event.stack.begin()));
   }
   describe(event, record, thread);
   sink.event(event);

@@ -20,6 +20,7 @@ namespace ipcscope {
 struct TraceName {
   std::string id;
   uint8_t kind = TRACE_NO_KIND;  ///< a trace_kind
+  bool is_whole = true;          ///< false: somebody else who uses it may know more
 };
 
 /// Knows what to call a channel: from /proc while it is live, from the file afterwards.
@@ -66,9 +67,11 @@ class TraceDecoder {
   struct End {
     std::string id;
     uint8_t kind = TRACE_NO_KIND;
-    bool two_ends = false;  ///< a socket: whoever uses the other end is the peer
-    uint64_t peer = 0;      ///< key of the other end
-    int32_t peer_pid = 0;   ///< as the socket remembers it
+    bool two_ends = false;          ///< a socket: whoever uses the other end is the peer
+    uint64_t peer = 0;              ///< key of the other end
+    int32_t peer_pid = 0;           ///< as the socket remembers it
+    int tries = 0;                  ///< how often its name may still be looked for
+    trace_channel_record record{};  ///< while that is so
     uint32_t giver = UINT32_MAX, taker = UINT32_MAX;  ///< threads that used it last
   };
   void take_thread(const trace_thread_record& record);
@@ -78,7 +81,9 @@ class TraceDecoder {
   uint32_t thread_index(uint32_t tid);
   uint32_t end_index(uint64_t key, uint32_t thread, bool is_private);
   uint32_t add_end(End&& end);
-  TracePeer find_peer(End& end, uint32_t thread, TraceDirection direction);
+  uint32_t try_again(uint32_t index, uint32_t thread);
+  /// uses: the operation counts as a use of the channel, and not only as its making.
+  TracePeer find_peer(End& end, uint32_t thread, TraceDirection direction, bool uses);
   void describe(TraceEvent& event, const trace_event_record& record, uint32_t thread);
 
   TraceNames& names_;

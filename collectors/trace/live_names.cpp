@@ -98,11 +98,9 @@ LiveTraceNames::LiveTraceNames(const ProcRoot& proc)
 
 /// Where a descriptor leads, if it is still the same file: the number of an inode may have been
 /// given to another one meanwhile, so the last component has to agree, too.
-std::string LiveTraceNames::path(const trace_channel_record& record, int32_t pid) const {
-  if (pid <= 0 || record.fd < 0) {
-    return {};
-  }
-  const std::string link = fmt::format("{}/fd/{}", pid, record.fd);
+std::string LiveTraceNames::descriptor_path(const trace_channel_record& record, int32_t pid,
+                                            int32_t fd) const {
+  const std::string link = fmt::format("{}/fd/{}", pid, fd);
   struct statx status {};
   if (::statx(proc_.descriptor(), link.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &status) != 0 ||
       status.stx_ino != record.number) {
@@ -112,6 +110,27 @@ std::string LiveTraceNames::path(const trace_channel_record& record, int32_t pid
   const std::string_view name =
       std::string_view(found).substr(found.find_last_of('/') + 1);  // npos + 1 is 0
   return name.starts_with(entry_name(record)) ? found : std::string();
+}
+
+/// The path of a file that a process has open, best under the descriptor that was seen; a shell has
+/// moved it to another one by now.
+std::string LiveTraceNames::path(const trace_channel_record& record, int32_t pid) const {
+  if (pid <= 0) {
+    return {};
+  }
+  if (record.fd >= 0) {
+    if (std::string found = descriptor_path(record, pid, record.fd); !found.empty()) {
+      return found;
+    }
+  }
+  constexpr size_t most = 256;
+  const auto all = proc_.numbers(fmt::format("{}/fd", pid).c_str()).value_or(std::vector<int>());
+  for (size_t i = 0; i < std::min(all.size(), most); i++) {
+    if (std::string found = descriptor_path(record, pid, all[i]); !found.empty()) {
+      return found;
+    }
+  }
+  return {};
 }
 
 /// What is in /dev/shm under this inode: sem_open() makes a semaphore under another name, which is
@@ -195,7 +214,7 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
       const std::string found = path(record, pid);
       return {found.empty() ? fmt::format("fifo:{}#{}", entry_name(record), record.number)
                             : "fifo:" + found,
-              kind};
+              kind, !found.empty()};
     }
     case TRACE_FLOCK:
     case TRACE_FCNTL:
@@ -205,7 +224,7 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
       if (found.empty()) {
         return {fmt::format("{}:{}#{}:{}", word, entry_name(record), device_text(record.device),
                             record.number),
-                kind};
+                kind, false};
       }
       const bool unlinked = found.ends_with(deleted_suffix);
       return {fmt::format("{}:{}{}", word, without_deleted(found, unlinked),

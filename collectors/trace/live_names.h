@@ -26,6 +26,8 @@ class LiveTraceNames final : public TraceNames {
   };
   const Mapping* find_mapping(int32_t pid, uint64_t address);
   void read_mappings(int32_t pid);
+  [[nodiscard]] std::string descriptor_path(const trace_channel_record& record, int32_t pid,
+                                            int32_t fd) const;
   [[nodiscard]] std::string path(const trace_channel_record& record, int32_t pid) const;
   [[nodiscard]] std::string shm_entry(uint64_t inode) const;
   [[nodiscard]] TraceName shm_name(const trace_channel_record& record) const;

@@ -4,8 +4,10 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -28,7 +30,17 @@ constexpr uint64_t bit(int kind) { return uint64_t{1} << kind; }
 
 /// The identity of a cgroup, and how far below the root it is.
 Result<void> find_cgroup(const std::string& path, trace_filter& filter) {
-  std::string full = "/sys/fs/cgroup";
+  std::string full;
+  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    struct statfs system {};
+    if (::statfs(mount, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC) {
+      full = mount;
+      break;
+    }
+  }
+  if (full.empty()) {
+    return failure("cgroups cannot be told apart: no hierarchy of version 2 at /sys/fs/cgroup");
+  }
   full += path.starts_with('/') ? path : "/" + path;
   struct stat status {};
   if (::stat(full.c_str(), &status) != 0) {
@@ -105,7 +117,6 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   filter.kinds = request.kinds;
   filter.slower_than = request.slower_than_ns;
   filter.channel_kind = UNKNOWN_U32;
-  filter.own_group = static_cast<u32>(::getpid());
   filter.uid = request.uid.value_or(UNKNOWN_U32);
   filter.tid = static_cast<u32>(request.tid);
   filter.errors = request.errors ? 1 : 0;
@@ -157,6 +168,11 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   }
   if (error != 0) {
     return system_failure("loading the BPF programs of trace", -error);
+  }
+  bpf_test_run_opts run{};
+  run.sz = sizeof run;
+  if (::bpf_prog_test_run_opts(program_.self, &run) != 0) {
+    return system_failure("running a BPF program of trace");
   }
   Result<RingReader> ring = RingReader::open(program_.records, constants.ring_bytes);
   if (!ring) {

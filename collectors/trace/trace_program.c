@@ -41,6 +41,7 @@ static int load_light(struct trace_program* program, const struct trace_constant
     trace_light__destroy(skeleton);
     return error;
   }
+  program->self = skeleton->progs.trace_self.prog_fd;
   program->enter = skeleton->progs.trace_enter.prog_fd;
   program->exit = skeleton->progs.trace_exit.prog_fd;
   program->signal_generate = skeleton->progs.trace_signal_generate.prog_fd;
@@ -70,6 +71,7 @@ static int load_full(struct trace_program* program, const struct trace_constants
     trace_bpf__destroy(skeleton);
     return error;
   }
+  program->self = bpf_program__fd(skeleton->progs.trace_self);
   program->enter = bpf_program__fd(skeleton->progs.trace_enter);
   program->exit = bpf_program__fd(skeleton->progs.trace_exit);
   program->signal_generate = bpf_program__fd(skeleton->progs.trace_signal_generate);

@@ -13,7 +13,8 @@ extern "C" {
 
 /** The loaded programs, none of them attached. */
 struct trace_program {
-  int enter; /* descriptors of the programs */
+  int self; /* descriptors of the programs */
+  int enter;
   int exit;
   int signal_generate;
   int signal_deliver;

@@ -133,7 +133,7 @@ void use_unix(Deeds& deeds) {
   deeds.push_back({"sendmsg", id, 2, 2});
   deeds.push_back({"send_fd", id, {}, passed[0]});
   message.msg_controllen = sizeof control;
-  ::recvmsg(ends[0], &message, 0);
+  (void)::recvmsg(ends[0], &message, 0);
   deeds.push_back({"recvmsg", id, 2, 2});
   int received = -1;
   std::memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof received);
@@ -152,13 +152,13 @@ void use_inet(Deeds& deeds) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* any = reinterpret_cast<sockaddr*>(&address);
-  ::bind(listener, any, sizeof address);
+  (void)::bind(listener, any, sizeof address);
   ::getsockname(listener, any, &size);
   const unsigned port = ntohs(address.sin_port);
   ::listen(listener, 4);
   deeds.push_back({"listen", fmt::format("tcp:127.0.0.1:{}", port), {}, 0});
   const int client = ::socket(AF_INET, SOCK_STREAM, 0);
-  ::connect(client, any, sizeof address);
+  (void)::connect(client, any, sizeof address);
   const int server = ::accept(listener, nullptr, nullptr);
   ::getsockname(client, any, &size);
   const unsigned other = ntohs(address.sin_port);
@@ -174,11 +174,11 @@ void use_inet(Deeds& deeds) {
 
   const int receiver = ::socket(AF_INET, SOCK_DGRAM, 0);
   address.sin_port = 0;
-  ::bind(receiver, any, sizeof address);
+  (void)::bind(receiver, any, sizeof address);
   ::getsockname(receiver, any, &size);
   const int sender = ::socket(AF_INET, SOCK_DGRAM, 0);
   const unsigned to = ntohs(address.sin_port);
-  ::connect(sender, any, sizeof address);
+  (void)::connect(sender, any, sizeof address);
   ::getsockname(sender, any, &size);
   const unsigned from = ntohs(address.sin_port);
   ::send(sender, text, 4, 0);
