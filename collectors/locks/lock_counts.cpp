@@ -391,6 +391,7 @@ void LockCounts::finish(LockWindow& window) {
       }
     }
     std::vector<uint64_t> means;
+    means.reserve(by_waiter.size());
     for (const auto& [waiter, sums] : by_waiter) {
       means.push_back(sums.first / std::max<uint64_t>(sums.second, 1));
     }
