@@ -64,8 +64,8 @@ static __always_inline u32 user_word(u64 address) {
 
 /** The number by which a thread knows itself, which locks have for their owner. */
 static __always_inline u32 innermost_number(struct task_struct *task) {
-  const u64 pid = GET(task, task_struct, thread_pid);
-  return (u32)read_word(ADDRESS(pid, pid, numbers) + GET(pid, pid, level) * UPID_SIZE);
+  const u64 pid = GET_FAR(task, task_struct, thread_pid);
+  return (u32)read_word(ADDRESS(pid, pid, numbers) + GET_FAR(pid, pid, level) * UPID_SIZE);
 }
 
 /** What this thread has, or null where its calls do not count. */

@@ -11,6 +11,13 @@
 
 #include "walk.h"
 
+/*
+ * These programs run on all CPUs at once, so a pointer must not become a number through memory that
+ * they share: it is used as one only where the verifier takes it, which is with a constant offset.
+ */
+#undef number_of
+#define number_of(pointer) ((u64)(pointer))
+
 #define LOCKS_MAX 16384
 #define PAIRS_MAX 65536
 
@@ -198,8 +205,8 @@ static __always_inline u32 number(u64 task) {
   if (!lock_state.own_level) { /* the usual case, and cheap */
     return GET(task, task_struct, pid);
   }
-  const u64 pid = GET(task, task_struct, thread_pid);
-  if (!pid || GET(pid, pid, level) < lock_state.own_level) {
+  const u64 pid = GET_FAR(task, task_struct, thread_pid);
+  if (!pid || GET_FAR(pid, pid, level) < lock_state.own_level) {
     return 0;
   }
   return (u32)read_word(ADDRESS(pid, pid, numbers) + lock_state.own_level * UPID_SIZE);
@@ -433,7 +440,7 @@ static __always_inline bool find_key(struct task_struct *task, const struct call
       key->object = call->args[0] & 0xffffffff;
       key->space = GET(GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns), ipc_namespace, inum);
       if (what->wait == WAIT_AT_MSG) {
-        sample->file = find_queue(number_of(GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns)),
+        sample->file = find_queue(GET_FAR(GET(task, task_struct, nsproxy), nsproxy, ipc_ns),
                                   (u32)call->args[0]);
       }
       return true; /* 0 is an id */

@@ -267,7 +267,7 @@ void add_locks_options(CLI::App& app, Options& options) {
         "TIME")
       ->group(which);
   app.add_flag("--deep", locks.deep,
-               "with -p: each taking of glibc's locks, by probes that slow these processes down")
+               "with -p: each taking of glibc's locks, by probes that slow it")
       ->group(which);
   constexpr const char* rules = "What is a finding";
   named(app.add_option("--contention", locks.contention,

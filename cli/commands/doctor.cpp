@@ -9,8 +9,8 @@
 namespace ipcscope {
 
 const char* const doctor_notes =
-    R"(Tries everything that the other commands use. All but locks and trace, which need BPF, answer all the
-same without, with what is left, and say what is missing. Nothing on the machine is changed.
+    R"(Tries everything that the other commands use. All but locks and trace, which need BPF, answer all
+the same without, with what is left, and say what is missing. Nothing on the machine is changed.
 
 Exit status: 0 everything works; 1 something does not.
 )";

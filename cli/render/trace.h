@@ -41,6 +41,11 @@ class TraceWriter : public TraceSink {
   virtual void end(const TraceTotal& total) = 0;
 };
 
+/// How many cells each column of a line has; those of peer: 0 when it has none of its own.
+struct TraceWidths {
+  size_t time, process, peer, operation, channel, size, duration;
+};
+
 /// One line an event, for people.
 class TraceText final : public TraceWriter {
  public:
@@ -57,6 +62,7 @@ class TraceText final : public TraceWriter {
   Output& out_;
   const Terminal& terminal_;
   FunctionNames functions_;
+  TraceWidths widths_;
   int64_t offset_ = 0;
   int64_t second_ = -1;  ///< whose text clock_ is
   char clock_[9] = {};   ///< "12:34:56"

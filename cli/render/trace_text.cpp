@@ -14,12 +14,11 @@ namespace ipcscope {
 
 namespace {
 
-constexpr size_t time_width = 16;
-constexpr size_t process_width = 22;
-constexpr size_t operation_width = 16;
-constexpr size_t channel_width = 28;
-constexpr size_t size_width = 7;
-constexpr size_t duration_width = 8;
+// What is longer moves the rest of its line.
+constexpr TraceWidths wide = {16, 22, 22, 16, 28, 7, 8};
+// For a terminal of 80 columns: milliseconds, and the peer behind the result.
+constexpr TraceWidths narrow = {12, 16, 0, 10, 20, 5, 6};
+constexpr size_t least_wide = 126;
 
 // include/linux/errno.h: what a call returns that is begun again after a signal.
 constexpr int64_t first_restart = 512;
@@ -57,14 +56,21 @@ void append_short_duration(std::string& out, uint64_t ns) {
 }
 
 TraceText::TraceText(Output& out, const Terminal& terminal, FunctionNames functions)
-    : out_(out), terminal_(terminal), functions_(std::move(functions)) {}
+    : out_(out),
+      terminal_(terminal),
+      functions_(std::move(functions)),
+      widths_(terminal.width != 0 && terminal.width < least_wide ? narrow : wide) {}
 
 void TraceText::begin(const TraceHead& head) {
   offset_ = head.realtime_offset_ns;
-  out_.write(fmt::format("{:<{}} {:<{}} {:<{}} {:<{}} {:<{}} {:>{}} {:>{}} RESULT\n", "TIME",
-                         time_width, "PROCESS", process_width, "PEER", process_width, "OPERATION",
-                         operation_width, "CHANNEL", channel_width, "SIZE", size_width, "TOOK",
-                         duration_width));
+  std::string line =
+      fmt::format("{:<{}} {:<{}} ", "TIME", widths_.time, "PROCESS", widths_.process);
+  if (widths_.peer != 0) {
+    line += fmt::format("{:<{}} ", "PEER", widths_.peer);
+  }
+  line += fmt::format("{:<{}} {:<{}} {:>{}} {:>{}} RESULT\n", "OPERATION", widths_.operation,
+                      "CHANNEL", widths_.channel, "SIZE", widths_.size, "TOOK", widths_.duration);
+  out_.write(line);
 }
 
 /// Fills what was appended to the line since from up to width cells, and puts a blank behind it.
@@ -84,15 +90,18 @@ void TraceText::append_time(uint64_t monotonic_ns) {
     ::localtime_r(&time, &parts);
     std::strftime(clock_, sizeof clock_, "%H:%M:%S", &parts);
   }
-  fmt::format_to(std::back_inserter(line_), "{}.{:06}", clock_, real % 1'000'000'000 / 1000);
+  if (widths_.time == narrow.time) {
+    fmt::format_to(std::back_inserter(line_), "{}.{:03}", clock_, real % 1'000'000'000 / 1'000'000);
+  } else {
+    fmt::format_to(std::back_inserter(line_), "{}.{:06}", clock_, real % 1'000'000'000 / 1000);
+  }
 }
 
 void TraceText::event(const TraceEvent& event) {
   line_.clear();
   append_time(event.time_ns);
-  append_column(0, time_width);
+  append_column(0, widths_.time);
   const auto append_process = [&](std::string_view comm, int32_t pid, int32_t tid) {
-    const size_t from = line_.size();
     if (pid == 0) {
       line_ += '-';
     } else {
@@ -103,40 +112,49 @@ void TraceText::event(const TraceEvent& event) {
         fmt::format_to(std::back_inserter(line_), "[{}]", pid);
       }
     }
-    append_column(from, process_width);
   };
-  append_process(event.comm, event.pid, event.tid);
-  append_process(event.peer.comm, event.peer.pid, event.peer.tid);
   size_t from = line_.size();
+  append_process(event.comm, event.pid, event.tid);
+  append_column(from, widths_.process);
+  if (widths_.peer != 0) {
+    from = line_.size();
+    append_process(event.peer.comm, event.peer.pid, event.peer.tid);
+    append_column(from, widths_.peer);
+  }
+  from = line_.size();
   line_ += event.operation;
-  append_column(from, operation_width);
+  append_column(from, widths_.operation);
   from = line_.size();
   if (event.channel.empty()) {
     line_ += '-';
   } else {
     append_escaped(line_, event.channel, terminal_.escape());
   }
-  append_column(from, channel_width);
+  append_column(from, widths_.channel);
   std::string cell;
   if (event.bytes) {
     cell = fmt::format("{}", *event.bytes);
   } else {
     cell += '-';
   }
-  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, size_width);
+  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, widths_.size);
   cell.clear();
   if (event.duration_ns) {
     append_short_duration(cell, *event.duration_ns);
   } else {
     cell += '-';
   }
-  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, duration_width);
+  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, widths_.duration);
   if (event.unfinished) {
     line_ += "unfinished";
   } else if (event.has_result) {
     line_ += result_text(event.result);
   } else {
     line_ += '-';
+  }
+  if (widths_.peer == 0 && event.peer.pid != 0) {
+    line_ += " <> ";
+    append_process(event.peer.comm, event.peer.pid, event.peer.tid);
   }
   if (!event.detail.empty()) {
     line_ += ' ';
@@ -182,7 +200,7 @@ void write_trace_summary(Output& out, const Terminal& terminal, std::span<const 
                {.heading = "P50", .right = true},
                {.heading = "P99", .right = true},
                {.heading = "MAX", .right = true}},
-              Table::Form::aligned, false);
+              Table::Form::aligned, true);
   for (const TraceSum& each : sums) {
     const trace_sum& sum = each.sum;
     const auto duration = [&](uint64_t ns) {

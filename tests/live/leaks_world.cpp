@@ -238,10 +238,21 @@ class Cleaner {
 
 // What is left, as the kernel tells it and not the model.
 
+/// sem_open() makes its file under a name of its own and links it when it is whole (glibc 2.36
+/// sysdeps/pthread/sem_open.c). A worker that is killed before leaves an empty one, which is no
+/// semaphore yet.
+bool is_unborn(const std::filesystem::directory_entry& entry) {
+  std::error_code error;
+  return entry.path().filename().string().starts_with("sem.") && entry.file_size(error) == 0;
+}
+
 uint64_t files_in(const char* directory, std::vector<std::string>& names) {
   uint64_t count = 0;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
+    if (is_unborn(entry)) {
+      continue;
+    }
     names.push_back(entry.path().string());
     count++;
   }
