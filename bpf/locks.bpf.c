@@ -53,6 +53,9 @@
  */
 #define SAME_ATTEMPT_NS 50000
 
+/* Who makes room or writes is looked at for one wait in eight at the same file. */
+#define SAMPLED_WAKES 7
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, LOCKS_MAX);
@@ -283,13 +286,21 @@ static __always_inline u64 file_object(u64 file, struct lock_value *sample) {
   }
 }
 
+/**
+ * The word at an address. With direct reads it is for the verifier the number of an inode: the word
+ * itself is often a pointer, with which no arithmetic would be allowed.
+ */
+static __always_inline u64 number_at(u64 address) {
+  return GET(address - OFFSET(inode, ino), inode, ino);
+}
+
 static __always_inline u64 file_at(struct task_struct *task, u64 fd) {
   const u64 files = GET(task, task_struct, files);
   const u64 table = GET(files, files_struct, fdt);
   if (!table || fd >= GET(table, fdtable, max_fds)) {
     return 0;
   }
-  return read_word(GET(table, fdtable, fd) + 8 * (fd & 0xfffffff));
+  return number_at(number_at((u64)table + OFFSET(fdtable, fd)) + 8 * (fd & 0xfffffff));
 }
 
 static __always_inline bool pipe_is_empty(u64 file) {
@@ -541,7 +552,8 @@ static __always_inline void begin_attempt(struct task_struct *task, struct lock_
 }
 
 /** A thread goes to sleep, or sleeps. asleep: not the one that runs this. */
-static __always_inline void begin_wait(struct task_struct *task, u64 now, bool asleep) {
+static __always_inline void begin_wait(struct task_struct *task, struct lock_wait *wait, u64 now,
+                                       bool asleep) {
   struct call_registers call;
   const u64 regs = registers_of(task);
   if (!read_number(regs, &call)) {
@@ -552,10 +564,12 @@ static __always_inline void begin_wait(struct task_struct *task, u64 now, bool a
     return;
   }
   read_arguments(regs, &call);
-  struct lock_wait *wait = make_wait(task);
   if (!wait) {
-    lock_state.lost_threads++;
-    return;
+    wait = make_wait(task);
+    if (!wait) {
+      lock_state.lost_threads++;
+      return;
+    }
   }
   if (asleep && wait->begin) {
     return; /* it went to sleep a moment ago */
@@ -593,7 +607,9 @@ static __always_inline void begin_wait(struct task_struct *task, u64 now, bool a
   }
   wait->earlier = asleep;
   wait->limited = has_limit(what, &call);
-  wait->waker = 0;
+  if (lock || wait->limited) {
+    wait->waker = 0;
+  }
   wait->waker_exits = 0;
   wait->woken_at = 0;
   wait->run_at_begin = GET(task, task_struct, run_time);
@@ -654,6 +670,9 @@ static __always_inline bool has_signal(struct task_struct *task) {
 enum { END_WOKEN, END_TIMED_OUT, END_INTERRUPTED, END_OWNER_DIED };
 
 static __always_inline u32 end_of(struct task_struct *task, const struct lock_wait *wait) {
+  if (!wait->attempt_begin && has_signal(task)) {
+    return END_INTERRUPTED; /* the waker may be that of an earlier wait */
+  }
   if (wait->waker) {
     return wait->waker_exits && wait->source >= HOLDER_WORD && wait->source <= HOLDER_AT_16
                ? END_OWNER_DIED
@@ -720,11 +739,7 @@ static __always_inline void count_pair(struct task_struct *task, struct lock_wai
 }
 
 /** A thread is switched back in. */
-static __always_inline void end_wait(struct task_struct *task, u64 now) {
-  struct lock_wait *wait = find_wait(task);
-  if (!wait || !wait->begin) {
-    return;
-  }
+static __always_inline void end_wait(struct task_struct *task, struct lock_wait *wait, u64 now) {
 #ifdef HELD_LOCKS
   if (wait->key.wait == WAIT_AT_FUTEX) {
     note_wait_end(task, wait->address, now);
@@ -776,18 +791,6 @@ static __always_inline void end_wait(struct task_struct *task, u64 now) {
   }
 }
 
-/**
- * A thread leaves the CPU, and was not seen to come back from its wait: a host may keep events from
- * BPF that are raised in the context of a process that it hides, such as a switch from that one. It
- * came when it began to use the CPU time that it has used since.
- */
-static __always_inline void end_unseen(struct task_struct *task) {
-  const struct lock_wait *wait = find_wait(task);
-  if (wait && wait->begin) {
-    end_wait(task, bpf_ktime_get_ns() - (GET(task, task_struct, run_time) - wait->run_at_begin));
-  }
-}
-
 SEC("tp_btf/sched_switch")
 int on_switch(u64 *ctx) {
   if (!lock_state.measuring) {
@@ -798,18 +801,29 @@ int on_switch(u64 *ctx) {
   struct task_struct *next = (struct task_struct *)ctx[2];
   u64 now = 0;
   if (GET(next, task_struct, mm)) {
-    now = bpf_ktime_get_ns();
-    end_wait(next, now);
-  }
-  if (GET(before, task_struct, mm)) {
-    end_unseen(before);
-  }
-  if (!preempted && GET(before, task_struct, mm)) {
-    const u64 state = HAS(task_struct, state) ? GET(before, task_struct, state)
-                                              : GET(before, task_struct, long_state);
-    if (state) {
-      begin_wait(before, now ? now : bpf_ktime_get_ns(), false);
+    struct lock_wait *wait = find_wait(next);
+    if (wait && wait->begin) {
+      now = bpf_ktime_get_ns();
+      end_wait(next, wait, now);
     }
+  }
+  if (!GET(before, task_struct, mm)) {
+    return 0;
+  }
+  const u64 state = HAS(task_struct, state) ? GET(before, task_struct, state)
+                                            : GET(before, task_struct, long_state);
+  struct lock_wait *wait = find_wait(before);
+  if (wait && wait->begin) {
+    /*
+     * It was not seen to come back from its wait: a host may keep events from BPF that are raised
+     * in the context of a process that it hides, such as a switch from that one. It came when it
+     * began to use the CPU time that it has used since.
+     */
+    end_wait(before, wait,
+             bpf_ktime_get_ns() - (GET(before, task_struct, run_time) - wait->run_at_begin));
+  }
+  if (!preempted && state) {
+    begin_wait(before, wait, now ? now : bpf_ktime_get_ns(), false);
   }
   return 0;
 }
@@ -867,6 +881,9 @@ int on_waking(u64 *ctx) {
   struct task_struct *self = bpf_get_current_task_btf();
   if (!GET(self, task_struct, mm)) {
     return 0; /* an interrupt while the CPU idled, or the kernel itself */
+  }
+  if (!wait->attempt_begin && wait->waker && wait->sleeps & SAMPLED_WAKES) {
+    return 0; /* the waker of a little while ago stands for this one */
   }
   const bool exits = GET(self, task_struct, flags) & PF_EXITING;
   if (exits && wait->limited && wait->holder != number((u64)self)) {
@@ -961,7 +978,7 @@ int seed_waits(struct bpf_iter__task *ctx) {
     lock_state.measuring = 1;
   }
   if (task && GET(task, task_struct, mm) && sleeps(task)) {
-    begin_wait(task, bpf_ktime_get_ns(), true);
+    begin_wait(task, NULL, bpf_ktime_get_ns(), true);
   }
   return 0;
 }
