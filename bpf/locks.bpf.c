@@ -56,6 +56,9 @@
 /* Who makes room or writes is looked at for one wait in eight at the same file. */
 #define SAMPLED_WAKES 7
 
+/* Shorter waits at a file are counted eight at a time. */
+#define SHORT_NS 1000000
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, LOCKS_MAX);
@@ -148,13 +151,6 @@ static __always_inline struct lock_wait *make_wait(struct task_struct *task) {
   return bpf_map_lookup_elem(&waits, &tid);
 }
 
-SEC("tp_btf/sched_process_exit")
-int on_exit(u64 *ctx) {
-  struct task_struct *task = (struct task_struct *)ctx[0];
-  const u32 tid = GET(task, task_struct, pid);
-  bpf_map_delete_elem(&waits, &tid);
-  return 0;
-}
 #endif
 
 struct lock_call lock_calls[LOCK_CALLS] SEC(".rodata");
@@ -515,6 +511,151 @@ static __always_inline bool has_limit(const struct lock_call *what,
   return what->limit_ms ? (s32)limit >= 0 : limit != 0;
 }
 
+/** Global, so that the verifier checks its many ways once. */
+__noinline u32 bucket_of(u64 ns) {
+  u32 power = 0;
+  u64 rest = ns;
+  if (rest >> 32) {
+    power += 32;
+    rest >>= 32;
+  }
+  if (rest >> 16) {
+    power += 16;
+    rest >>= 16;
+  }
+  if (rest >> 8) {
+    power += 8;
+    rest >>= 8;
+  }
+  if (rest >> 4) {
+    power += 4;
+    rest >>= 4;
+  }
+  if (rest >> 2) {
+    power += 2;
+    rest >>= 2;
+  }
+  if (rest >> 1) {
+    power += 1;
+  }
+  const u32 part = power >= 2 ? (u32)(ns >> (power - 2)) & 3 : (u32)(ns << (2 - power)) & 3;
+  const u32 bucket = ns ? power * 4 + part : 0;
+  return bucket < LOCK_BUCKETS ? bucket : LOCK_BUCKETS - 1;
+}
+
+/** The entry of the pair that a thread makes with who it waits for; NULL when there is no room. */
+static __always_inline struct pair_value *find_pair(struct task_struct *task,
+                                                    const struct lock_wait *wait) {
+  struct pair_key key = {};
+  key.lock = wait->key;
+  key.waiter = number((u64)task);
+  key.holder = wait->source == HOLDER_NONE ? wait->waker : wait->holder;
+  key.source = wait->source == HOLDER_NONE && wait->waker ? HOLDER_WAKER : wait->source;
+  struct pair_value *pair = bpf_map_lookup_elem(&pairs, &key);
+  if (!pair) {
+    struct pair_value none = {};
+    none.waiter_pid = group_number((u64)task);
+    none.epoch = lock_state.epoch;
+    bpf_probe_read_kernel(none.waiter_comm, sizeof none.waiter_comm,
+                          (void *)ADDRESS(task, task_struct, comm));
+    bpf_map_update_elem(&pairs, &key, &none, BPF_NOEXIST);
+    pair = bpf_map_lookup_elem(&pairs, &key);
+    if (!pair) {
+      lock_state.lost_pairs++;
+      return NULL;
+    }
+  }
+  /* Only the waiting thread itself writes here. */
+  if (pair->epoch != lock_state.epoch) {
+    pair->epoch = lock_state.epoch;
+    pair->waits = 0;
+    pair->total = 0;
+    pair->longest = 0;
+    pair->overtakes = 0;
+    pair->overtakes_max = 0;
+    pair->attempts = 0;
+    pair->attempt_max = 0;
+  }
+  pair->waker = wait->waker;
+  pair->waker_pid = wait->waker_pid;
+  __builtin_memcpy(pair->waker_comm, wait->waker_comm, sizeof pair->waker_comm);
+  return pair;
+}
+
+static __always_inline void count_pair(struct task_struct *task, struct lock_wait *wait, u64 length,
+                                       u64 now, u64 overtakes) {
+  struct pair_value *pair = find_pair(task, wait);
+  if (!pair) {
+    return;
+  }
+  pair->waits++;
+  pair->total += length;
+  if (length > pair->longest) {
+    pair->longest = length;
+  }
+  /* An attempt that goes on is counted at the pair where its first wait ended. */
+  if (!wait->again) {
+    pair->attempts++;
+  }
+  pair->overtakes += overtakes - wait->overtakes;
+  if (overtakes > pair->overtakes_max) {
+    pair->overtakes_max = overtakes;
+  }
+  const u64 attempt = wait->attempt_begin ? now - wait->attempt_begin : length;
+  if (attempt > pair->attempt_max) {
+    pair->attempt_max = attempt;
+  }
+}
+
+/* As WaitEnd. */
+enum { END_WOKEN, END_TIMED_OUT, END_INTERRUPTED, END_OWNER_DIED };
+
+/**
+ * Counts the short waits of a thread that were kept: at a file they are often many, and each is
+ * cheaper when several are counted at once.
+ */
+static __noinline void count_kept(struct task_struct *task, struct lock_wait *wait) {
+  const u32 kept = wait->kept;
+  wait->kept = 0;
+  struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);
+  if (!lock) {
+    lock_state.lost_waits += kept;
+    return;
+  }
+  enter_epoch(lock);
+  u64 total = 0;
+  u64 longest = 0;
+  for (u32 i = 0; i < KEPT_MAX; i++) {
+    if (i < kept) {
+      const u64 length = wait->kept_ns[i];
+      const u32 bucket = bucket_of(length);
+      total += length;
+      longest = length > longest ? length : longest;
+      if (bucket < LOCK_BUCKETS) {
+        __sync_fetch_and_add(&lock->histogram[bucket], 1);
+      }
+    }
+  }
+  __sync_fetch_and_add(&lock->waits, kept);
+  __sync_fetch_and_add(&lock->total, total);
+  __sync_fetch_and_add(&lock->ends[END_WOKEN], kept);
+  if (longest > lock->longest) {
+    lock->longest = longest;
+  }
+  struct pair_value *pair = find_pair(task, wait);
+  if (pair) {
+    pair->waits += kept;
+    pair->attempts += kept;
+    pair->total += total;
+    if (longest > pair->longest) {
+      pair->longest = longest;
+    }
+    if (longest > pair->attempt_max) {
+      pair->attempt_max = longest;
+    }
+  }
+}
+
 /** Whether a thread waits in the same call at the same file as the last time. */
 static __always_inline bool is_same_file(struct task_struct *task, const struct lock_call *what,
                                          const struct call_registers *call,
@@ -522,6 +663,16 @@ static __always_inline bool is_same_file(struct task_struct *task, const struct 
   return what->wait == WAIT_AT_FILE && wait->file && wait->call == call->number &&
          wait->file == file_at(task, call->args[what->argument & 3]) &&
          wait->inode == GET(GET(wait->file, file, inode), inode, ino);
+}
+
+/** The same of a System V queue. */
+static __always_inline bool is_same_queue(struct task_struct *task, const struct lock_call *what,
+                                          const struct call_registers *call,
+                                          const struct lock_wait *wait) {
+  return what->wait == WAIT_AT_MSG && wait->key.wait == WAIT_AT_MSG && wait->call == call->number &&
+         wait->key.object == (call->args[0] & 0xffffffff) &&
+         wait->key.space ==
+             GET(GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns), ipc_namespace, inum);
 }
 
 /** A thread tries to take a lock: for the first time, or again. */
@@ -575,7 +726,10 @@ static __always_inline void begin_wait(struct task_struct *task, struct lock_wai
     return; /* it went to sleep a moment ago */
   }
   struct lock_value *lock = NULL;
-  if (!is_same_file(task, what, &call, wait)) {
+  if (!is_same_file(task, what, &call, wait) && !is_same_queue(task, what, &call, wait)) {
+    if (wait->kept) {
+      count_kept(task, wait);
+    }
     const u32 zero = 0;
     struct lock_value *sample = bpf_map_lookup_elem(&fresh, &zero);
     if (!sample) {
@@ -600,7 +754,9 @@ static __always_inline void begin_wait(struct task_struct *task, struct lock_wai
       wait->source = HOLDER_NONE;
       wait->holder = 0;
       const u32 type = sample->mode & S_IFMT;
-      wait->file = type == S_IFIFO || type == S_IFSOCK ? sample->file : 0;
+      const bool known =
+          what->wait == WAIT_AT_MSG || type == S_IFIFO || type == S_IFSOCK || type == S_IFREG;
+      wait->file = known ? sample->file : 0;
       wait->inode = sample->inode;
       wait->call = (u32)call.number;
     }
@@ -630,44 +786,10 @@ static __always_inline void begin_wait(struct task_struct *task, struct lock_wai
   wait->begin = now;
 }
 
-static __always_inline u32 bucket_of(u64 ns) {
-  u32 power = 0;
-  u64 rest = ns;
-  if (rest >> 32) {
-    power += 32;
-    rest >>= 32;
-  }
-  if (rest >> 16) {
-    power += 16;
-    rest >>= 16;
-  }
-  if (rest >> 8) {
-    power += 8;
-    rest >>= 8;
-  }
-  if (rest >> 4) {
-    power += 4;
-    rest >>= 4;
-  }
-  if (rest >> 2) {
-    power += 2;
-    rest >>= 2;
-  }
-  if (rest >> 1) {
-    power += 1;
-  }
-  const u32 part = power >= 2 ? (u32)(ns >> (power - 2)) & 3 : (u32)(ns << (2 - power)) & 3;
-  const u32 bucket = ns ? power * 4 + part : 0;
-  return bucket < LOCK_BUCKETS ? bucket : LOCK_BUCKETS - 1;
-}
-
 static __always_inline bool has_signal(struct task_struct *task) {
   const u64 shared = GET(GET(task, task_struct, signal), signal_struct, pending);
   return ((GET(task, task_struct, pending) | shared) & ~GET(task, task_struct, blocked)) != 0;
 }
-
-/* As WaitEnd. */
-enum { END_WOKEN, END_TIMED_OUT, END_INTERRUPTED, END_OWNER_DIED };
 
 static __always_inline u32 end_of(struct task_struct *task, const struct lock_wait *wait) {
   if (!wait->attempt_begin && has_signal(task)) {
@@ -684,60 +806,6 @@ static __always_inline u32 end_of(struct task_struct *task, const struct lock_wa
   return wait->limited ? END_TIMED_OUT : END_WOKEN;
 }
 
-static __always_inline void count_pair(struct task_struct *task, struct lock_wait *wait, u64 length,
-                                       u64 now, u64 overtakes) {
-  struct pair_key key = {};
-  key.lock = wait->key;
-  key.waiter = number((u64)task);
-  key.holder = wait->source == HOLDER_NONE ? wait->waker : wait->holder;
-  key.source = wait->source == HOLDER_NONE && wait->waker ? HOLDER_WAKER : wait->source;
-  struct pair_value *pair = bpf_map_lookup_elem(&pairs, &key);
-  if (!pair) {
-    struct pair_value none = {};
-    none.waiter_pid = group_number((u64)task);
-    none.epoch = lock_state.epoch;
-    bpf_probe_read_kernel(none.waiter_comm, sizeof none.waiter_comm,
-                          (void *)ADDRESS(task, task_struct, comm));
-    bpf_map_update_elem(&pairs, &key, &none, BPF_NOEXIST);
-    pair = bpf_map_lookup_elem(&pairs, &key);
-    if (!pair) {
-      lock_state.lost_pairs++;
-      return;
-    }
-  }
-  /* Only the waiting thread itself writes here. */
-  if (pair->epoch != lock_state.epoch) {
-    pair->epoch = lock_state.epoch;
-    pair->waits = 0;
-    pair->total = 0;
-    pair->longest = 0;
-    pair->overtakes = 0;
-    pair->overtakes_max = 0;
-    pair->attempts = 0;
-    pair->attempt_max = 0;
-  }
-  pair->waits++;
-  pair->total += length;
-  if (length > pair->longest) {
-    pair->longest = length;
-  }
-  /* An attempt that goes on is counted at the pair where its first wait ended. */
-  if (!wait->again) {
-    pair->attempts++;
-  }
-  pair->overtakes += overtakes - wait->overtakes;
-  if (overtakes > pair->overtakes_max) {
-    pair->overtakes_max = overtakes;
-  }
-  const u64 attempt = wait->attempt_begin ? now - wait->attempt_begin : length;
-  if (attempt > pair->attempt_max) {
-    pair->attempt_max = attempt;
-  }
-  pair->waker = wait->waker;
-  pair->waker_pid = wait->waker_pid;
-  __builtin_memcpy(pair->waker_comm, wait->waker_comm, sizeof pair->waker_comm);
-}
-
 /** A thread is switched back in. */
 static __always_inline void end_wait(struct task_struct *task, struct lock_wait *wait, u64 now) {
 #ifdef HELD_LOCKS
@@ -747,8 +815,24 @@ static __always_inline void end_wait(struct task_struct *task, struct lock_wait 
 #endif
   const u64 from = wait->begin > lock_state.epoch_begin ? wait->begin : lock_state.epoch_begin;
   const u64 length = now > from ? now - from : 0;
-  struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);
   wait->begin = 0;
+  const u32 end = end_of(task, wait);
+  if (wait->file && end == END_WOKEN && length < SHORT_NS && length >= filter.min_wait) {
+    u32 kept = wait->kept;
+    barrier_var(kept);
+    if (kept < KEPT_MAX) {
+      wait->kept_ns[kept] = (u32)length;
+      wait->kept = kept + 1;
+    }
+    if (wait->kept >= KEPT_MAX) {
+      count_kept(task, wait);
+    }
+    return;
+  }
+  if (wait->kept) {
+    count_kept(task, wait);
+  }
+  struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);
   if (!lock) {
     lock_state.lost_waits++;
     return;
@@ -761,7 +845,6 @@ static __always_inline void end_wait(struct task_struct *task, struct lock_wait 
     __sync_fetch_and_add(&lock->ended, 1);
   }
   enter_epoch(lock);
-  const u32 end = end_of(task, wait);
   wait->woken = end == END_WOKEN;
   if (length >= filter.min_wait) {
     __sync_fetch_and_add(&lock->waits, 1);
@@ -931,6 +1014,20 @@ int on_waking(u64 *ctx) {
   return 0;
 }
 
+SEC("tp_btf/sched_process_exit")
+int on_exit(u64 *ctx) {
+  struct task_struct *task = (struct task_struct *)ctx[0];
+  struct lock_wait *wait = find_wait(task);
+  if (wait && wait->kept) {
+    count_kept(task, wait);
+  }
+#ifndef DIRECT_READS
+  const u32 tid = GET(task, task_struct, pid);
+  bpf_map_delete_elem(&waits, &tid);
+#endif
+  return 0;
+}
+
 /** A thread is about to wait for a file lock: what is in its way. */
 static __always_inline int note_blocker(u64 lock, s32 result) {
   if (!lock || !lock_state.measuring || result != FILE_LOCK_DEFERRED) {
@@ -1051,17 +1148,19 @@ struct lock_pending pending;
 SEC("iter/task")
 int pending_waits(struct bpf_iter__task *ctx) {
   struct task_struct *task = ctx->task;
-  if (!task || !GET(task, task_struct, mm) || !sleeps(task)) {
+  if (!task || !GET(task, task_struct, mm)) {
     return 0;
   }
   const struct lock_wait *wait = find_wait(task);
-  if (!wait || !wait->begin ||
-      wait->switches != GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw)) {
+  if (!wait || (!wait->begin && !wait->kept)) {
     return 0;
   }
-  struct call_registers call;
+  struct call_registers call = {};
   const u64 regs = registers_of(task);
-  if (!read_number(regs, &call)) {
+  const bool waits_now =
+      wait->begin && sleeps(task) && read_number(regs, &call) &&
+      wait->switches == GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw);
+  if (!waits_now && !wait->kept) {
     return 0;
   }
   read_arguments(regs, &call);
@@ -1069,7 +1168,7 @@ int pending_waits(struct bpf_iter__task *ctx) {
   pending.pid = group_number((u64)task);
   pending.tid = number((u64)task);
   pending.call = (u32)call.number;
-  pending.reserved = 0;
+  pending.waits = waits_now;
   for (int i = 0; i < 6; i++) {
     pending.args[i] = call.args[i];
   }

@@ -109,6 +109,8 @@ struct pair_value {
 };
 RECORD_ASSERT(sizeof(struct pair_value) == 104, "pair_value");
 
+#define KEPT_MAX 8
+
 /* What a thread waits at, and how its last wait there went. */
 struct lock_wait {
   struct lock_key key;
@@ -132,7 +134,7 @@ struct lock_wait {
   u32 waker_pid;
   u32 blocker; /* process of the file lock that is in the way */
   u32 group;   /* futex: its process */
-  u32 reserved2;
+  u32 kept;    /* short waits at the file that are not counted yet */
   u8 released; /* it woke somebody at this lock since */
   u8 limited;  /* the call has a time limit */
   u8 waker_exits;
@@ -142,8 +144,9 @@ struct lock_wait {
   u8 reserved[2];
   u32 named_waker; /* whose name waker_comm is */
   char waker_comm[16];
+  u32 kept_ns[KEPT_MAX];
 };
-RECORD_ASSERT(sizeof(struct lock_wait) == 176, "lock_wait");
+RECORD_ASSERT(sizeof(struct lock_wait) == 208, "lock_wait");
 
 /* Around a futex word: as FutexView. */
 #define LOCK_MEMORY_BEFORE 48
@@ -180,7 +183,7 @@ struct lock_pending {
   u32 pid;
   u32 tid;
   u32 call;
-  u32 reserved;
+  u32 waits; /* 0: it does not, but has waits that are not counted yet */
   u64 args[6];
   char comm[16];
 };

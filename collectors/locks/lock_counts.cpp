@@ -172,13 +172,45 @@ void LockCounts::add_pair(const pair_key& key, const pair_value& value) {
   pair.attempt_max_ns = std::max<uint64_t>(pair.attempt_max_ns, value.attempt_max);
 }
 
+/// Short waits that the kernel has not counted yet.
+void LockCounts::add_kept(Use& use, const lock_pending& pending) {
+  const lock_wait& wait = pending.wait;
+  if (wait.kept == 0) {
+    return;
+  }
+  pair_value waker{};
+  waker.waker = wait.waker;
+  waker.waker_pid = wait.waker_pid;
+  std::memcpy(waker.waker_comm, wait.waker_comm, sizeof waker.waker_comm);
+  const auto pid = static_cast<int32_t>(pending.pid);
+  const uint32_t waiter = thread(static_cast<int32_t>(pending.tid), pid, pending.comm);
+  LockPair& pair = pair_of(use, waiter, holder_of(use, pid, HOLDER_WAKER, wait.waker, waker));
+  for (size_t i = 0; i < std::min<size_t>(wait.kept, KEPT_MAX); i++) {
+    const uint64_t length = wait.kept_ns[i];
+    use.use.waits++;
+    use.use.total_ns += length;
+    use.use.max_ns = std::max(use.use.max_ns, length);
+    use.use.ends[static_cast<size_t>(WaitEnd::woken)]++;
+    use.use.histogram.add(DurationHistogram::bucket_of_duration(length), 1);
+    pair.waits++;
+    pair.attempts++;
+    pair.wait_ns += length;
+    pair.max_ns = std::max(pair.max_ns, length);
+    pair.attempt_max_ns = std::max(pair.attempt_max_ns, length);
+  }
+}
+
 void LockCounts::add_pending(const lock_pending& pending) {
   const lock_wait& wait = pending.wait;
-  if (wait.key.wait == WAIT_AT_FUTEX && wait.limited == 0) {
+  if (pending.waits != 0 && wait.key.wait == WAIT_AT_FUTEX && wait.limited == 0) {
     blocked_[static_cast<int32_t>(pending.pid)]++;
   }
   Use* use = use_of(wait.key);
   if (use == nullptr) {
+    return;
+  }
+  add_kept(*use, pending);
+  if (pending.waits == 0) {
     return;
   }
   const uint64_t begin = std::max<uint64_t>(wait.begin, window_.begin_ns);

@@ -58,6 +58,7 @@ class LockCounts {
     HolderSource source = HolderSource::unknown;
   };
   Use* use_of(const lock_key& key);
+  void add_kept(Use& use, const lock_pending& pending);
   size_t taken_use(lock_key key, uint32_t held_sort);
   static void finish_holds(LockUse& lock);
   void note_who_is_left(Use& use);

@@ -376,10 +376,11 @@ void LockProbe::State::restart() {
 Result<LockWindow> LockProbe::State::window() {
   ring_buffer__consume(ring_);
   const lock_state state = *program_.state;
-  const auto pending = iterate<lock_pending>(program_.pending_link);
-  const uint64_t end_ns = monotonic_ns();
   auto locks = entries<lock_key, lock_value>(program_.locks);
   const auto pairs = entries<pair_key, pair_value>(program_.pairs);
+  // After the counts: what is counted meanwhile is missed once, and not counted twice.
+  const auto pending = iterate<lock_pending>(program_.pending_link);
+  const uint64_t end_ns = monotonic_ns();
   for (const auto& [key, value] : locks) {
     names_.identity(key, value);
   }

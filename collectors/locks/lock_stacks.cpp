@@ -45,7 +45,8 @@ void LockStacks::look(const std::vector<lock_pending>& waiting) {
   // Those that wait for a lock, and of these the ones that began last: they change the most.
   std::vector<const lock_pending*> order;
   for (const lock_pending& each : waiting) {
-    if (each.wait.key.purpose == LOCK_FOR_LOCK || each.wait.key.purpose == LOCK_FOR_ROOM) {
+    const u16 purpose = each.wait.key.purpose;
+    if (each.waits != 0 && (purpose == LOCK_FOR_LOCK || purpose == LOCK_FOR_ROOM)) {
       order.push_back(&each);
     }
   }

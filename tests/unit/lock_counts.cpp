@@ -134,6 +134,7 @@ TEST_CASE("lock counts: a wait in progress counts from the window's begin", "[lo
   pending.wait.waiting_before = 3;
   pending.pid = 10;
   pending.tid = 11;
+  pending.waits = 1;
   counting.counts.add_pending(pending);
   const LockWindow window = counting.finish();
   REQUIRE(window.locks.size() == 1);
@@ -147,6 +148,29 @@ TEST_CASE("lock counts: a wait in progress counts from the window's begin", "[lo
   CHECK(lock.pairs[0].wait_ns == end - begin);
   CHECK(lock.pairs[0].overtakes_max == 4);  // seven ended, three of them were there before
   CHECK(lock.pairs[0].attempt_max_ns == end - begin / 2);
+}
+
+TEST_CASE("lock counts: short waits that the kernel kept", "[locks]") {
+  Counting counting;
+  counting.counts.add_lock(set_key(1), value_of(8, 8'000));
+  lock_pending pending{};
+  pending.wait.key = set_key(1);
+  pending.wait.kept = 2;
+  pending.wait.kept_ns[0] = 500;
+  pending.wait.kept_ns[1] = 9'000;
+  pending.wait.waker = 21;
+  pending.tid = 11;
+  counting.counts.add_pending(pending);
+  const LockWindow window = counting.finish();
+  REQUIRE(window.locks.size() == 1);
+  CHECK(window.locks[0].waits == 10);
+  CHECK(window.locks[0].unfinished == 0);
+  CHECK(window.locks[0].total_ns == 17'500);
+  CHECK(window.locks[0].max_ns == 9'000);
+  CHECK(window.locks[0].ends[0] == 10);
+  CHECK(window.locks[0].histogram.total() == 10);
+  REQUIRE(window.locks[0].pairs.size() == 1);
+  CHECK(window.threads[window.locks[0].pairs[0].holder].tid == 21);
 }
 
 TEST_CASE("lock counts: only kinds that are wanted", "[locks]") {
