@@ -112,7 +112,7 @@ struct trace_filter {
   u32 ignored_count;
   u32 pids[TRACE_PIDS_MAX]; /* in ipcscope's namespace */
   u32 pid_count;
-  u32 uid;   /* UNKNOWN_U32 */
+  u32 uid; /* UNKNOWN_U32 */
   u32 cgroup_level;
   u32 channel_kind; /* UNKNOWN_U32 */
   u32 errors;       /* only what failed */

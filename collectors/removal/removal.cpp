@@ -2,6 +2,7 @@
 #include "collectors/removal/removal.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -9,6 +10,8 @@
 #include <array>
 #include <chrono>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "collectors/child.h"
 #include "collectors/removal/family.h"
@@ -37,7 +40,7 @@ class Cleaner {
                                                          file_removals(proc),  queue_removals(),
                                                          socket_removals(proc)} {}
 
-  void take(size_t index, const Target& target);
+  void take(size_t index, const Target& judged);
   void finish_group();
 
  private:
@@ -48,6 +51,7 @@ class Cleaner {
     Refusal refusal;
   };
 
+  Target other_name(const Target& target);
   [[nodiscard]] Refusal save(Member& member) const;
   Outcome finish(Member& member);
 
@@ -55,10 +59,30 @@ class Cleaner {
   Tell tell_;
   std::array<RemovalMaker, 7> makers_;  // by Target::Type
   std::vector<Member> group_;
+  std::set<std::pair<uint32_t, uint64_t>> files_;  ///< taken so far, by device and inode number
   uint64_t bytes_ = 0;
 };
 
-void Cleaner::take(size_t index, const Target& target) {
+/// A file may have several names: sem_open() that was killed leaves two. The lease on one keeps
+/// ours from opening the other, so the first goes before; that changes the time of the second.
+Target Cleaner::other_name(const Target& target) {
+  const bool is_file =
+      target.type == Target::Type::posixshm || target.type == Target::Type::posixsem;
+  if (!is_file || files_.insert({target.device, target.inode}).second) {
+    return target;
+  }
+  finish_group();
+  Target changed = target;
+  struct stat status {};
+  if (target.name_space == 0 && ::lstat(target.path.c_str(), &status) == 0 &&
+      status.st_ino == target.inode) {
+    changed.times[2] = status.st_ctime;
+  }
+  return changed;
+}
+
+void Cleaner::take(size_t index, const Target& judged) {
+  const Target target = other_name(judged);
   Member member{index, {}, makers_[static_cast<size_t>(target.type)](target), {}};
   member.saved.object = target;
   member.saved.own = target.name_space == 0;

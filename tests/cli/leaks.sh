@@ -140,6 +140,14 @@ unshare --mount --pid --fork --mount-proc bash -c '
 holds "two objects with one identifier" '(.leaks | map(.id) | length == 2 and (unique | length) == 1)'
 holds "each is told its own outcome" 'all(.leaks[]; .outcome.state == "removed")'
 
+# sem_open() that is killed leaves two names of one file.
+unshare --mount bash -c '
+  mount -t tmpfs none /dev/shm && head -c 32 /dev/zero >/dev/shm/sem.one && sleep 1.2
+  ln /dev/shm/sem.one /dev/shm/sem.two && sleep 1.2
+  /proc/self/fd/9 leaks posixsem --clean --yes --no-backup --min-age 0 --json
+  ls /dev/shm >&2' 9<"$IPCSCOPE" >"$SCRATCH/out" 2>"$SCRATCH/err"
+holds "two names of one semaphore" '[.leaks[].outcome.state] == ["removed", "removed"]'
+
 # An ordinary user gets the own objects, and is told of the others.
 if setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
   setpriv --reuid 65534 --clear-groups ipcmk -M 4096 >/dev/null
