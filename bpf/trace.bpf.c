@@ -625,7 +625,9 @@ static __always_inline u32 magnitude(u64 value) {
   }
   HALVE(32)
   HALVE(16)
-  HALVE(8) HALVE(4) HALVE(2) HALVE(1)
+  HALVE(8)
+  HALVE(4)
+  HALVE(2) HALVE(1)
 #undef HALVE
       return log;
 }
