@@ -623,13 +623,14 @@ static __always_inline u32 magnitude(u64 value) {
     value >>= (bits);    \
     log += (bits);       \
   }
-  HALVE(32)
-  HALVE(16)
-  HALVE(8)
-  HALVE(4)
-  HALVE(2) HALVE(1)
+  HALVE(32);
+  HALVE(16);
+  HALVE(8);
+  HALVE(4);
+  HALVE(2);
+  HALVE(1);
 #undef HALVE
-      return log;
+  return log;
 }
 
 /** key: index of the call << 6 | kind. */
