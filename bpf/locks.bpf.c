@@ -1074,6 +1074,9 @@ int seed_waits(struct bpf_iter__task *ctx) {
     lock_state.epoch_begin = bpf_ktime_get_ns();
     lock_state.measuring = 1;
   }
+  if (task && GET(task, task_struct, pid) == GET(task, task_struct, tgid)) {
+    lock_state.processes++;
+  }
   if (task && GET(task, task_struct, mm) && sleeps(task)) {
     begin_wait(task, NULL, bpf_ktime_get_ns(), true);
   }

@@ -227,8 +227,8 @@ struct lock_state {
   u64 epoch_begin;  /* CLOCK_MONOTONIC; set by user space, as the next one */
   u32 epoch;        /* statistics of an earlier one are void */
   u32 own_level;    /* of ipcscope's PID namespace */
+  u32 processes;    /* that were seen when measuring began */
   u32 measuring;    /* set when it is known */
-  u32 reserved;
 };
 
 #endif

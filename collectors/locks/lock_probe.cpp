@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "bpf/locks.h"
 #include "collectors/base/fd.h"
@@ -154,6 +155,8 @@ class LockProbe::State {
   static int take_news(void* context, void* data, size_t size) noexcept;
   void learn(const lock_news& news);
   void read_wakers();
+  [[nodiscard]] std::vector<int> processes() const;
+  void note_hidden(const std::vector<int>& before, const std::vector<int>& after);
   void choose_readers();
   Result<void> go_deep(const LockRequest& request);
   void learn_taken(bool last_chance);
@@ -166,7 +169,8 @@ class LockProbe::State {
   std::chrono::steady_clock::time_point next_choice_{};
   LockStacks stacks_;
   bool with_stacks_ = false;
-  bool has_room_ = false;  ///< a lock was seen at which threads wait for room
+  size_t processes_ = 0, hidden_ = 0;  ///< when measuring began
+  bool has_room_ = false;              ///< a lock was seen at which threads wait for room
   std::chrono::steady_clock::time_point next_stacks_{};
   const ProcRoot& proc_;
   lock_program program_{};
@@ -206,12 +210,14 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   if (ring_ == nullptr) {
     return system_failure("BPF ring buffer");
   }
+  const std::vector<int> before = processes();
   const Fd seed(::bpf_iter_create(program_.seed_link));
   char unused[64];
   if (!seed || ::read(seed.get(), unused, sizeof unused) < 0) {
     return system_failure("BPF iterator over threads");
   }
   begin_ns_ = program_.state->epoch_begin;
+  note_hidden(before, processes());
   return request.deep ? go_deep(request) : Result<void>();
 }
 
@@ -273,6 +279,24 @@ void LockProbe::State::add_deep(LockCounts& counts, LockWindow& window) const {
       now.lost_holds - deep_last_.lost_holds + now.lost_threads - deep_last_.lost_threads;
   window.deep->lost_orders = now.lost_orders - deep_last_.lost_orders;
   window.deep->lost_held = now.lost_held - deep_last_.lost_held;
+}
+
+std::vector<int> LockProbe::State::processes() const {
+  Result<std::vector<int>> all = proc_.numbers(".");
+  std::vector<int> pids = all ? std::move(*all) : std::vector<int>();
+  std::sort(pids.begin(), pids.end());
+  return pids;
+}
+
+/// Of the processes that lived all the time while the iterator went over all, those that it did not
+/// see are hidden from BPF: at least so many.
+void LockProbe::State::note_hidden(const std::vector<int>& before, const std::vector<int>& after) {
+  std::vector<int> stayed;
+  std::set_intersection(before.begin(), before.end(), after.begin(), after.end(),
+                        std::back_inserter(stayed));
+  processes_ = stayed.size();
+  const size_t seen = program_.state->processes;
+  hidden_ = stayed.size() > seen ? stayed.size() - seen : 0;
 }
 
 int LockProbe::State::take_news(void* context, void* data, size_t size) noexcept {
@@ -448,6 +472,16 @@ Result<LockWindow> LockProbe::State::window() {
     coverage.hint = "choose with -p, --kind or --min-wait";
   }
   window.coverage.push_back(std::move(coverage));
+  Coverage processes;
+  processes.source = "bpf-iter-task";
+  processes.checked = processes_;
+  processes.unreadable = hidden_;
+  if (hidden_ != 0) {
+    processes.state = Coverage::State::partial;
+    processes.reason =
+        "processes that the kernel hides from BPF: their waits, and whom they wake, are not seen";
+  }
+  window.coverage.push_back(std::move(processes));
   return window;
 }
 
