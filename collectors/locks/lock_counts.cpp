@@ -72,16 +72,8 @@ LockCounts::Use* LockCounts::use_of(const lock_key& key) {
   return found == by_key_.end() ? nullptr : &uses_[found->second];
 }
 
-void LockCounts::add_lock(const lock_key& key, const lock_value& value) {
-  ended_[key] = value.ended;
-  const LockIdentity& lock = names_.identity(key, value);
-  if (!lock.is_ipc ||
-      (window_.kinds.any() && !window_.kinds.test(static_cast<size_t>(lock.kind)))) {
-    return;
-  }
-  // A descriptor is waited at for one purpose or another; what a futex is for, it tells itself.
-  const WaitPurpose purpose =
-      key.wait == WAIT_AT_FUTEX ? lock.purpose : static_cast<WaitPurpose>(key.purpose);
+std::pair<size_t, bool> LockCounts::place_of(const lock_key& key, const LockIdentity& lock,
+                                             WaitPurpose purpose) {
   const auto [place, is_new] = by_id_.try_emplace({lock.id, purpose}, uses_.size());
   by_key_[key] = place->second;
   if (is_new) {
@@ -92,12 +84,28 @@ void LockCounts::add_lock(const lock_key& key, const lock_value& value) {
     use.use.name = lock.name;
     use.use.primitive = lock.primitive;
     use.use.purpose = purpose;
-    use.use.operation = lock.operation;
+  }
+  return {place->second, is_new};
+}
+
+void LockCounts::add_lock(const lock_key& key, const lock_value& value) {
+  ended_[key] = value.ended;
+  const LockIdentity& lock = names_.identity(key, value);
+  if (!lock.is_ipc ||
+      (window_.kinds.any() && !window_.kinds.test(static_cast<size_t>(lock.kind)))) {
+    return;
+  }
+  // A descriptor is waited at for one purpose or another; what a futex is for, it tells itself.
+  const WaitPurpose purpose =
+      key.wait == WAIT_AT_FUTEX ? lock.purpose : static_cast<WaitPurpose>(key.purpose);
+  const auto [place, is_new] = place_of(key, lock, purpose);
+  if (is_new) {
+    uses_[place].use.operation = lock.operation;
   }
   if (value.epoch != window_.epoch) {
     return;
   }
-  LockUse& use = uses_[place->second].use;
+  LockUse& use = uses_[place].use;
   use.waits += value.waits;
   use.total_ns += value.total;
   use.max_ns = std::max<uint64_t>(use.max_ns, value.longest);
@@ -271,19 +279,12 @@ size_t LockCounts::taken_use(lock_key key, uint32_t held_sort) {
     }
   }
   const LockIdentity& lock = names_.learn_taken(key, known.primitive);
-  const auto [place, is_new] = by_id_.try_emplace({lock.id, lock.purpose}, uses_.size());
-  by_key_[key] = place->second;
+  const auto [place, is_new] = place_of(key, lock, lock.purpose);
   if (is_new) {
-    Use& use = uses_.emplace_back();
-    use.identity = &lock;
-    use.use.id = lock.id;
-    use.use.kind = lock.kind;
-    use.use.name = lock.name;
-    use.use.primitive = lock.primitive;
-    use.use.purpose = lock.purpose;
-    use.use.source = has_owner(lock.futex) ? HolderSource::unknown : HolderSource::none_by_design;
+    uses_[place].use.source =
+        has_owner(lock.futex) ? HolderSource::unknown : HolderSource::none_by_design;
   }
-  return place->second;
+  return place;
 }
 
 void LockCounts::add_hold(const hold_key& key, const hold_value& value) {

@@ -58,6 +58,9 @@ class LockCounts {
     HolderSource source = HolderSource::unknown;
   };
   Use* use_of(const lock_key& key);
+  /// Where a lock is in uses_, and whether it is new there.
+  std::pair<size_t, bool> place_of(const lock_key& key, const LockIdentity& lock,
+                                   WaitPurpose purpose);
   void add_kept(Use& use, const lock_pending& pending);
   size_t taken_use(lock_key key, uint32_t held_sort);
   static void finish_holds(LockUse& lock);
