@@ -13,6 +13,10 @@
 
 struct relations relations;
 
+/* Constant for the verifier, which then spares a walk over all processes what only serves others.
+ */
+u32 is_confined SEC(".rodata");
+
 #ifdef DIRECT_READS
 
 struct {
@@ -34,8 +38,7 @@ static __always_inline void add_port(struct port_set *set, u16 port) {
   set->bits[port / 64 & 1023] |= 1ULL << port % 64;
 }
 
-/** Notes the identity of an inode, a struct sock, or what a file's private_data points to. */
-__noinline int want(u64 identity) {
+__noinline int note(u64 identity) {
   if (relations.part != WALK_CHOSEN || !identity) {
     return 0;
   }
@@ -48,6 +51,13 @@ __noinline int want(u64 identity) {
   return 0;
 }
 
+/** Notes the identity of an inode, a struct sock, or what a file's private_data points to. */
+static __always_inline void want(u64 identity) {
+  if (is_confined) {
+    note(identity);
+  }
+}
+
 static __always_inline bool is_wanted(u64 identity) {
   const u32 bit = WANTED_BIT(identity);
   return relations.wanted[bit / 64 & 1023] >> bit % 64 & 1 &&
@@ -56,6 +66,9 @@ static __always_inline bool is_wanted(u64 identity) {
 
 /** Files of anonymous inodes share the inode, all others do not share what is behind them. */
 static __always_inline void want_file(u64 file) {
+  if (!is_confined) {
+    return;
+  }
   const u64 inode = GET(file, file, inode);
   if (GET(GET(inode, inode, sb), super_block, magic) == ANON_INODE_FS_MAGIC) {
     want(number_of(GET(file, file, private_data)));
@@ -66,6 +79,9 @@ static __always_inline void want_file(u64 file) {
 
 /** All files of masters have the same operations, all of slaves others, and no other file has. */
 static __always_inline void want_terminal(u64 tty) {
+  if (!is_confined) {
+    return;
+  }
   const u64 first = tty ? next_entry(ADDRESS(tty, tty_struct, files)) : 0;
   if (first && first != ADDRESS(tty, tty_struct, files)) {
     const u64 file = GET(CONTAINER(first, tty_file_private, list), tty_file_private, file);
@@ -77,7 +93,7 @@ int send_references(u64 file, int fd, u64 object, u32 openings);
 
 /** Whether it matters who else has the files that the walk comes to. */
 static __always_inline bool is_counting(void) {
-  return relations.part == WALK_CHOSEN || relations.part == WALK_LIKELY;
+  return is_confined && (relations.part == WALK_CHOSEN || relations.part == WALK_LIKELY);
 }
 
 /** fd < 0: of a file that somebody holds. */
@@ -89,6 +105,9 @@ static __always_inline void tell_references(u64 file, int fd) {
 
 /** Descriptors in the queues of UNIX sockets are counted for the user who sent them. */
 static __always_inline void look_for_messages(u64 credentials) {
+  if (!is_confined) {
+    return;
+  }
   if (HAS(cred, user) && HAS(user_struct, in_flight)) {
     relations.in_flight |= GET(GET(credentials, cred, user), user_struct, in_flight);
   } else {
@@ -98,7 +117,7 @@ static __always_inline void look_for_messages(u64 credentials) {
 
 /** What a chosen process has cannot be proved to be without another end. */
 static __always_inline void give_up_proof(void) {
-  if (relations.part == WALK_CHOSEN) {
+  if (is_confined && relations.part == WALK_CHOSEN) {
     relations.unprovable = 1;
   }
 }
@@ -125,6 +144,9 @@ static __always_inline u64 connection_of(u64 sk, bool other_end) {
 }
 
 static __always_inline void want_connection(u64 sk, u32 listens_to) {
+  if (!is_confined) {
+    return;
+  }
   const u16 remote_port = __builtin_bswap16(GET(sk, sock, dport));
   if (remote_port) {
     want(connection_of(sk, true));
@@ -207,7 +229,7 @@ static long look_at_next_file(u32 round, void *context) {
 
 /** What this walk does with the process in table, which it comes to for the first time. */
 static __always_inline u32 treatment_of(u32 tgid) {
-  if (relations.part == WALK_ALL) {
+  if (!is_confined || relations.part == WALK_ALL) {
     return DESCRIBE;
   }
   if (relations.part == WALK_LIKELY) {

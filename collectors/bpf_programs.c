@@ -42,17 +42,19 @@ static void find_state(struct walk_state* state, unsigned long long* realtime_of
              (unsigned long long*)&(skeleton)->bss->items_lost, &(skeleton)->bss->paused_pid)
 
 /* Only the programs with direct reads tell related processes from others. */
-#define EXPOSE_LIGHT(state, skeleton)                            \
-  do {                                                           \
-    EXPOSE_FULL(state, skeleton);                                \
-    (state)->relations = &(skeleton)->bss->relations;            \
-    (state)->wanted = (skeleton)->maps.wanted_identities.map_fd; \
+#define EXPOSE_LIGHT(state, skeleton)                              \
+  do {                                                             \
+    EXPOSE_FULL(state, skeleton);                                  \
+    if ((state)->is_confined) {                                    \
+      (state)->relations = &(skeleton)->bss->relations;            \
+      (state)->wanted = (skeleton)->maps.wanted_identities.map_fd; \
+    }                                                              \
   } while (0)
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses. */
 
 /* The two skeletons of an object differ only in their names; entry is the program, ring its map. */
-#define LOADERS(name, entry, ring, state_type, expose_light, expose_full)                   \
+#define LOADERS(name, entry, ring, state_type, prepare_light, expose_light, expose_full)    \
   static void name##_light_destroy_any(void* skeleton) { name##_light__destroy(skeleton); } \
   static void name##_bpf_destroy_any(void* skeleton) { name##_bpf__destroy(skeleton); }     \
                                                                                             \
@@ -63,6 +65,7 @@ static void find_state(struct walk_state* state, unsigned long long* realtime_of
       return -errno;                                                                        \
     }                                                                                       \
     memcpy(&skeleton->rodata->layout, layout, sizeof *layout);                              \
+    prepare_light(state, skeleton);                                                         \
     int error = name##_light__load(skeleton);                                               \
     if (error == 0) {                                                                       \
       error = name##_light__attach(skeleton);                                               \
@@ -107,10 +110,16 @@ static void find_state(struct walk_state* state, unsigned long long* realtime_of
 
 /* NOLINTEND(bugprone-macro-parentheses) */
 
-#define EXPOSE_NOTHING(state, skeleton) (void)(state)
+#define PREPARE(state, skeleton)                                          \
+  do {                                                                    \
+    (skeleton)->rodata->is_confined = (state)->is_confined;               \
+    (skeleton)->maps.wanted_identities.max_entries = (state)->wanted_max; \
+    (skeleton)->maps.records.max_entries = (state)->ring_bytes;           \
+  } while (0)
+#define NOTHING(state, skeleton) (void)(state)
 
-LOADERS(snapshot, walk, records, struct walk_state, EXPOSE_LIGHT, EXPOSE_FULL)
-LOADERS(mappings, mappings, mapping_records, void, EXPOSE_NOTHING, EXPOSE_NOTHING)
+LOADERS(snapshot, walk, records, struct walk_state, PREPARE, EXPOSE_LIGHT, EXPOSE_FULL)
+LOADERS(mappings, mappings, mapping_records, void, NOTHING, NOTHING, NOTHING)
 
 static void registers_light_destroy_any(void* skeleton) { registers_light__destroy(skeleton); }
 static void registers_bpf_destroy_any(void* skeleton) { registers_bpf__destroy(skeleton); }

@@ -20,6 +20,11 @@ struct bpf_iterator_program {
 
 /** What user space says to the walk and hears from it, in memory shared with the program. */
 struct walk_state {
+  /* Given before it is loaded: */
+  unsigned is_confined; /* 0, and the program can only walk over all processes */
+  unsigned wanted_max;  /* identities that may have to be noted */
+  unsigned ring_bytes;  /* a power of two */
+  /* Found when it is loaded: */
   unsigned long long* realtime_offset;
   unsigned long long* files_seen;
   unsigned long long* items_lost;

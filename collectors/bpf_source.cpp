@@ -167,7 +167,7 @@ class InOrder {
 
 class BpfSource final : public Source {
  public:
-  Result<void> load();
+  Result<void> load(const Request& request, const Expected& expected);
   Result<void> walk(const Request& request, const RecordSink& sink,
                     std::vector<Coverage>& coverage) override;
   Result<void> mappings(const Request& request, const RecordSink& sink,
@@ -175,7 +175,7 @@ class BpfSource final : public Source {
   [[nodiscard]] bool is_proved() const override { return is_proved_; }
 
  private:
-  [[nodiscard]] bool can_tell_related(const Request& request) const;
+  [[nodiscard]] bool can_tell_related() const;
   Result<void> walk_all(Drain& drain);
   Result<void> walk_related(const Request& request, const RecordSink& sink, uint64_t& malformed);
   bool prove(ReferenceProof& proof, Drain& kept);
@@ -197,14 +197,29 @@ class BpfSource final : public Source {
   bool is_proved_ = false;
 };
 
+/// As many processes a walk can be confined to.
+constexpr size_t chosen_max = 16;
+
+/// Memory that both sides map costs 0.3 ms a MiB.
+constexpr unsigned ring_bytes = 4U << 20;
+constexpr unsigned small_ring_bytes = 1U << 20;
+constexpr size_t many_files = 50'000;
+
 /// Both at the same time: the kernel verifies for longer than all the rest takes.
-Result<void> BpfSource::load() {
+Result<void> BpfSource::load(const Request& request, const Expected& expected) {
   const Result<kernel_layout> layout = read_kernel_layout();
   if (!layout) {
     return Failure(layout.error());
   }
   std::thread beside(
       [&] { mappings_.error = -load_mappings(&mappings_.program, &*layout, BPF_LOADING_BEST); });
+  state_.is_confined = !request.pids.empty() && request.pids.size() <= chosen_max;
+  state_.wanted_max =
+      state_.is_confined
+          ? static_cast<unsigned>(std::min<size_t>(WANTED_MAX, 1024 + 8 * expected.descriptors))
+          : 1;
+  state_.ring_bytes =
+      state_.is_confined || expected.files < many_files ? small_ring_bytes : ring_bytes;
   walk_.error = -load_walk(&walk_.program, &state_, &*layout, BPF_LOADING_BEST);
   beside.join();
   if (walk_.error != 0) {
@@ -291,12 +306,9 @@ Result<void> run_for(Loaded& loaded, u32 pid, Drain& drain) {
   }
 }
 
-constexpr size_t chosen_max = 16;
-
 /// Whether a walk can be confined to some processes and those that they have to do with.
-bool BpfSource::can_tell_related(const Request& request) const {
-  return !request.pids.empty() && request.pids.size() <= chosen_max &&
-         state_.relations != nullptr && mappings_.error == 0;
+bool BpfSource::can_tell_related() const {
+  return state_.relations != nullptr && mappings_.error == 0;
 }
 
 void BpfSource::read_mappings() {
@@ -449,8 +461,8 @@ Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
   *state_.files_seen = 0;
   *state_.items_lost = 0;
   Drain drain{sink};
-  if (Result<void> done = can_tell_related(request) ? walk_related(request, sink, drain.malformed)
-                                                    : walk_all(drain);
+  if (Result<void> done =
+          can_tell_related() ? walk_related(request, sink, drain.malformed) : walk_all(drain);
       !done) {
     return done;
   }
@@ -497,10 +509,10 @@ void raise_memlock() {
 
 }  // namespace
 
-Result<std::unique_ptr<Source>> open_bpf_source() {
+Result<std::unique_ptr<Source>> open_bpf_source(const Request& request, const Expected& expected) {
   raise_memlock();
   auto source = std::make_unique<BpfSource>();
-  if (Result<void> loaded = source->load(); !loaded) {
+  if (Result<void> loaded = source->load(request, expected); !loaded) {
     return Failure(loaded.error());
   }
   return std::unique_ptr<Source>(std::move(source));
@@ -547,6 +559,9 @@ Capability probe_walk(const char* name, const Result<kernel_layout>& layout, bpf
                       std::vector<std::string> lost) {
   Loaded loaded;
   walk_state state{};
+  state.is_confined = 1;  // the most that a command asks for
+  state.wanted_max = WANTED_MAX;
+  state.ring_bytes = ring_bytes;
   loaded.error =
       layout ? -load_walk(&loaded.program, &state, &*layout, loading) : layout.error().code.value();
   return judge(name, loaded, std::move(lost));

@@ -33,6 +33,21 @@ struct Member {
   uint32_t size;          ///< bytes; 0: any
 };
 
+/// How a name of 2 bytes or more begins, as a number. The name has to end with a zero byte.
+constexpr size_t beginning(const char* name) {
+  const auto first = static_cast<unsigned char>(name[0]);
+  return first == 0 ? 0 : size_t{256} * first + static_cast<unsigned char>(name[1]);
+}
+
+/// The beginnings of type_names: few of the kernel's names need a closer look.
+constexpr auto type_beginnings = [] {
+  std::array<bool, size_t{256} * 256> wanted{};
+  for (const std::string_view name : type_names) {
+    wanted[beginning(name.data())] = true;
+  }
+  return wanted;
+}();
+
 constexpr auto members = std::to_array<Member>({
 #define VALUE(type, name, path, value) {KERNEL_TYPE_##type, #path, sizeof(value)},
 #define PLACE(type, name, path) {KERNEL_TYPE_##type, #path, 0},
@@ -63,7 +78,8 @@ class Types {
     uint32_t bits;
     uint32_t type;
   };
-  [[nodiscard]] std::string_view name(uint32_t offset) const;
+  /// Ends with a zero byte; empty when there is none.
+  [[nodiscard]] const char* string(uint32_t offset) const;
   [[nodiscard]] uint32_t plain(uint32_t type) const;
   [[nodiscard]] std::optional<Place> find(uint32_t type, std::string_view wanted, int depth) const;
 
@@ -134,8 +150,12 @@ bool Types::add(std::span<const std::byte> blob, Found found) {
     at += behind;
     types_.push_back(type);
     if (BTF_INFO_KIND(type->info) == BTF_KIND_STRUCT && type->name_off != 0) {
+      const char* const text = string(type->name_off);
+      if (!type_beginnings[beginning(text)]) {
+        continue;
+      }
       const auto* const wanted =
-          std::find(type_names.begin(), type_names.end(), name(type->name_off));
+          std::find(type_names.begin(), type_names.end(), std::string_view(text));
       if (wanted != type_names.end()) {
         found(static_cast<uint32_t>(types_.size() - 1),
               static_cast<size_t>(wanted - type_names.begin()));
@@ -145,12 +165,12 @@ bool Types::add(std::span<const std::byte> blob, Found found) {
   return at == end;
 }
 
-std::string_view Types::name(uint32_t offset) const {
+const char* Types::string(uint32_t offset) const {
   if (offset < strings_[0].size()) {
     return strings_[0].data() + offset;
   }
   const size_t beyond = offset - strings_[0].size();
-  return beyond < strings_[1].size() ? strings_[1].data() + beyond : std::string_view();
+  return beyond < strings_[1].size() ? strings_[1].data() + beyond : "";
 }
 
 /// The type behind typedefs and qualifiers; 0 when there is none.
@@ -214,7 +234,7 @@ std::optional<Types::Place> Types::find(uint32_t type, std::string_view wanted, 
       if (const auto inner = find(member.type, wanted, depth + 1)) {
         return Place{bits + inner->bits, inner->type};
       }
-    } else if (name(member.name_off) == wanted) {
+    } else if (wanted == string(member.name_off)) {
       if (bits % 8 != 0 || (has_bit_fields && BTF_MEMBER_BITFIELD_SIZE(member.offset) != 0)) {
         return std::nullopt;
       }
@@ -305,7 +325,8 @@ class Contents {
     }
     Contents contents;
     contents.size_ = static_cast<size_t>(status.st_size);
-    void* memory = ::mmap(nullptr, contents.size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+    void* memory =
+        ::mmap(nullptr, contents.size_, PROT_READ, MAP_PRIVATE | MAP_POPULATE, file.get(), 0);
     const bool is_mapped = memory != MAP_FAILED;
     if (!is_mapped) {
       memory = ::mmap(nullptr, contents.size_, PROT_READ | PROT_WRITE,

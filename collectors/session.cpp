@@ -36,6 +36,21 @@ size_t open_files(const ProcRoot& proc) {
   return next_number<size_t>(rest).value_or(0);
 }
 
+/// Room in the tables of descriptors of these processes.
+size_t descriptors_of(const std::vector<pid_t>& pids, const ProcRoot& proc) {
+  size_t sum = 0;
+  for (const pid_t pid : pids) {
+    const Result<std::string> text = proc.read(std::to_string(pid) + "/status");
+    const size_t at = text ? text->find("\nFDSize:") : std::string::npos;
+    if (at != std::string::npos) {
+      std::string_view rest =
+          std::string_view(*text).substr(at + std::string_view("\nFDSize:").size());
+      sum += next_number<size_t>(rest).value_or(0);
+    }
+  }
+  return sum;
+}
+
 /// The mechanisms of the table, and which of them take which record.
 class Dispatch {
  public:
@@ -122,14 +137,16 @@ using Part = Result<void> (Source::*)(const Request&, const RecordSink&, std::ve
 /// The sources in the order in which they are to be asked.
 class Sources {
  public:
-  Sources(const Request& request, const ProcRoot& proc) : proc_(proc), request_(request) {}
+  Sources(const Request& request, const ProcRoot& proc, size_t files)
+      : proc_(proc), request_(request), expected_{files, 0} {}
 
   /// Fails when BPF was asked for and cannot be had.
   Result<void> open(std::vector<Coverage>& coverage) {
     if (request_.source == SourceChoice::proc) {
       return {};
     }
-    Result<std::unique_ptr<Source>> opened = open_bpf_source();
+    expected_.descriptors = descriptors_of(request_.pids, proc_);
+    Result<std::unique_ptr<Source>> opened = open_bpf_source(request_, expected_);
     if (opened) {
       bpf_ = std::move(*opened);
       return {};
@@ -174,6 +191,7 @@ class Sources {
  private:
   const ProcRoot& proc_;
   const Request& request_;
+  Expected expected_;
   std::unique_ptr<Source> bpf_;
 };
 
@@ -192,12 +210,13 @@ Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
   SnapshotBuilder builder;
   Snapshot& snapshot = builder.snapshot();
   describe_host(snapshot.host, snapshot.kernel, snapshot.time_ns, snapshot.boot_ns);
-  builder.expect(open_files(proc));
+  const size_t files = open_files(proc);
+  builder.expect(files);
   Assembly assembly(builder, proc, request);
   Dispatch dispatch(assembly);
   const RecordSink sink = [&](const record& fact) { dispatch.take(fact); };
 
-  Sources sources(request, proc);
+  Sources sources(request, proc, files);
   if (Result<void> done = sources.open(snapshot.coverage); !done) {
     return Failure(done.error());
   }
