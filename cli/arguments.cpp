@@ -371,6 +371,35 @@ void add_trace_options(CLI::App& app, Options& options) {
 
 void add_doctor_options(CLI::App& app, Options& options) { add_common(app, options); }
 
+void add_fixture_options(CLI::App& app, Options& options) {
+  FixtureOptions& fixture = options.fixture;
+  app.add_option("VERB NAME", options.words, "list; show NAME; run NAME")->type_name("");
+  constexpr const char* list = "list";
+  named(app.add_option("--mechanism", fixture.mechanism,
+                       "only those about this kind of channel, or this use of one"),
+        "M")
+      ->group(list);
+  named(app.add_option("--problem", fixture.problem, "only those of this problem, and look-alikes"),
+        "P")
+      ->group(list);
+  constexpr const char* run = "run";
+  named(app.add_option("--param", fixture.parameters, "a parameter, as show lists them"), "K=V")
+      ->group(run);
+  named(app.add_option("--for", fixture.duration, "hold at most so long"), "SECONDS")->group(run);
+  named(app.add_option("--seed", fixture.seed, "the same as --param seed=N, where it has one"), "N")
+      ->group(run);
+  add_common(app, options);
+}
+
+void add_selftest_options(CLI::App& app, Options& options) {
+  app.add_option("NAME", options.words, "fixtures; none: all")->type_name("");
+  named(app.add_option("--jobs", options.selftest.jobs, "so many at a time (one for each CPU)"),
+        "N");
+  named(app.add_option("--junit", options.selftest.junit, "write a report for CI there too"),
+        "FILE");
+  add_common(app, options);
+}
+
 Result<Invocation> parse_arguments(int argc, const char* const* argv) {
   Invocation invocation;
   CLI::App app(description, "ipcscope");

@@ -29,6 +29,8 @@ void add_locks_options(CLI::App& app, Options& options);
 void add_why_options(CLI::App& app, Options& options);
 void add_trace_options(CLI::App& app, Options& options);
 void add_doctor_options(CLI::App& app, Options& options);
+void add_fixture_options(CLI::App& app, Options& options);
+void add_selftest_options(CLI::App& app, Options& options);
 
 /// The numbers of "-p 1 -p 2,3".
 Result<std::vector<pid_t>> parse_pids(const std::vector<std::string>& lists);

@@ -7,9 +7,11 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands/doctor.h"
+#include "cli/commands/fixture.h"
 #include "cli/commands/leaks.h"
 #include "cli/commands/locks.h"
 #include "cli/commands/ls.h"
+#include "cli/commands/selftest.h"
 #include "cli/commands/show.h"
 #include "cli/commands/trace.h"
 #include "cli/commands/why.h"
@@ -32,6 +34,10 @@ std::span<const Command> command_table() {
        run_trace},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,
        add_doctor_options, run_doctor},
+      {"fixture", "Learn", "reproduce a problem, to try the commands on", fixture_notes,
+       add_fixture_options, run_fixture},
+      {"selftest", "Learn", "run the fixtures and prove that this kernel shows each problem",
+       selftest_notes, add_selftest_options, run_selftest},
   };
   return table;
 }

@@ -60,6 +60,21 @@ struct TraceOptions {
   bool summary = false;
 };
 
+/// What only `fixture` understands.
+struct FixtureOptions {
+  std::string mechanism;
+  std::string problem;
+  std::string duration;
+  std::string seed;
+  std::vector<std::string> parameters;
+};
+
+/// What only `selftest` understands.
+struct SelftestOptions {
+  std::string junit;
+  std::string jobs;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -78,6 +93,8 @@ struct Options {
   LeakOptions leaks;
   LockOptions locks;
   TraceOptions trace;
+  FixtureOptions fixture;
+  SelftestOptions selftest;
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look

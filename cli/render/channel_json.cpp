@@ -74,7 +74,7 @@ void write_head(Json& json, std::string_view command, const Snapshot& snapshot) 
   write_coverage(json, snapshot.coverage);
 }
 
-void write_own_head(Json& json, std::string_view command) {
+void write_own_head(Json& json, std::string_view command, const std::vector<Coverage>& coverage) {
   utsname system{};
   ::uname(&system);
   const auto now = [](clockid_t clock) {
@@ -87,6 +87,7 @@ void write_own_head(Json& json, std::string_view command) {
   none.kernel = system.release;
   none.time_ns = now(CLOCK_REALTIME);
   none.boot_ns = now(CLOCK_BOOTTIME);
+  none.coverage = coverage;
   write_head(json, command, none);
 }
 

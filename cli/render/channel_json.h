@@ -15,7 +15,8 @@ namespace ipcscope {
 /// Writes the members that every command's object begins with.
 void write_head(Json& json, std::string_view command, const Snapshot& snapshot);
 /// The same for a command that takes no snapshot: about this machine, now.
-void write_own_head(Json& json, std::string_view command);
+void write_own_head(Json& json, std::string_view command,
+                    const std::vector<Coverage>& coverage = {});
 void write_coverage(Json& json, const std::vector<Coverage>& coverage);
 
 /// Writes channels of one snapshot. Made for hundreds of thousands of endpoints: what they have in
