@@ -3,9 +3,9 @@
 # cannot do it; with CI=true in the environment that is a failure.
 
 function(add_live_test name)
-  # Those of leaks start many fixtures, a database, or a trial of 20 seconds.
+  # Those of leaks start many fixtures, a database, or a trial of 20 seconds; kills starts all.
   set(limit 120)
-  if(name MATCHES "^live[.]leaks")
+  if(name MATCHES "^live[.](leaks|kills)")
     set(limit 400)
   endif()
   add_test(${name} "${live_program}" ${ARGN})
