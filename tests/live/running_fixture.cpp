@@ -26,18 +26,23 @@ bool no_free_huge_page() {
   return true;
 }
 
+bool no_vsock_loopback() { return !std::ifstream("/sys/module/vsock_loopback/initstate"); }
+
 /// Huge pages have to be set aside by the administrator; a test does not change such settings.
 constexpr Impossible impossible[] = {
     {"shm-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
     {"memfd-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
+    {"use-huge-pages", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
+    {"use-vsock", "vsock to this machine itself (vsock_loopback)", no_vsock_loopback},
 };
 
 /// What a fixture is for, by its name.
-enum class Family { channel, scene, contest, crowd };
+enum class Family { channel, scene, contest, use, crowd };
 
 Family family_of(std::string_view name) {
   return name.starts_with("why-") || name == "maze" ? Family::scene
          : name.starts_with("locks-")               ? Family::contest
+         : name.starts_with("use-")                 ? Family::use
          : name == "crowd"                          ? Family::crowd
                                                     : Family::channel;
 }
@@ -131,6 +136,8 @@ std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) 
   }
   return std::nullopt;
 }
+
+std::vector<std::string> use_names() { return names_of(Family::use); }
 
 bool in_ci() {
   const char* value = std::getenv("CI");

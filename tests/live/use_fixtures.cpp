@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Every mechanism in use: its channels are listed as it says, and what it carried is intact.
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/live/comparison.h"
+#include "tests/live/contract.h"
+#include "tests/live/main.h"
+#include "tests/live/running_fixture.h"
+
+using namespace ipcscope::live;
+
+namespace {
+
+void compare_sources(const RunningFixture& fixture) {
+  for (const std::string source : {"bpf", "proc"}) {
+    const Outcome listed = run(ipcscope_command({"ls", "--json", "--source=" + source}));
+    REQUIRE(listed.status == 0);
+    const Document output = parse(listed.output);
+    Problems problems = compare_list(fixture.truth(), output, source);
+    for (const Json& channel : member(fixture.truth(), "channels").GetArray()) {
+      if (const Json* found = find_channel(output, text_of(member(channel, "id")))) {
+        check_channel_contract(*found, problems);
+      }
+    }
+    if (!problems.empty()) {
+      FAIL_CHECK(fmt::format("{}, {}: {}\ntruth: {}", fixture.name(), source,
+                             fmt::join(problems, "\n"), print(fixture.truth(), 3000)));
+    }
+  }
+}
+
+/// Not possible here, and that is as expected?
+bool is_skipped(const RunningFixture& fixture) {
+  if (fixture.is_possible()) {
+    return false;
+  }
+  fmt::print("NOT POSSIBLE HERE: {}: {}\n", fixture.name(), fixture.reason());
+  const auto expected = expected_to_be_impossible(fixture.name());
+  INFO(fixture.name() << ": " << fixture.reason());
+  CHECK((expected ? expected->is_lacking() : !in_ci()));
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("mechanisms in use") {
+  size_t with_channels = 0;
+  size_t used = 0;
+  for (const std::string& name : use_names()) {
+    RunningFixture fixture(name);
+    if (is_skipped(fixture)) {
+      continue;
+    }
+    INFO(name);
+    compare_sources(fixture);
+    const Document did = fixture.work();
+    INFO(print(did));
+    REQUIRE(member(did, "intact").IsBool());
+    CHECK(member(did, "intact").GetBool());
+    CHECK_THAT(fixture.stop(), Catch::Equals(""));
+    with_channels += member(fixture.truth(), "channels").Empty() ? 0 : 1;
+    ++used;
+  }
+  fmt::print("{} mechanisms in use, {} of them with channels\n", used, with_channels);
+  CHECK(used > 55);
+  CHECK(with_channels > 45);
+}
+
+TEST_CASE("a mechanism in use carries as much as it is told to") {
+  for (const std::string name : {"use-pipe", "use-unix-stream", "use-msg", "use-posix-shm"}) {
+    RunningFixture fixture(name, {"messages=7", "bytes=17"});
+    REQUIRE(fixture.is_possible());
+    const Document did = fixture.work();
+    INFO(print(did));
+    CHECK(member(did, "intact").GetBool());
+    const int sent = member(did, "sent").GetInt();
+    CHECK(sent % 7 == 0);
+    CHECK(sent > 0);
+    CHECK(member(did, "bytes").GetInt() == sent * 17);
+  }
+}
