@@ -40,11 +40,13 @@ constexpr Impossible impossible[] = {
 enum class Family { channel, scene, contest, use, crowd };
 
 Family family_of(std::string_view name) {
-  return name.starts_with("why-") || name == "maze" ? Family::scene
-         : name.starts_with("locks-")               ? Family::contest
-         : name.starts_with("use-")                 ? Family::use
-         : name == "crowd"                          ? Family::crowd
-                                                    : Family::channel;
+  if (name.starts_with("why-") || name.starts_with("problem-") || name == "maze") {
+    return Family::scene;
+  }
+  return name.starts_with("locks-") ? Family::contest
+         : name.starts_with("use-") ? Family::use
+         : name == "crowd"          ? Family::crowd
+                                    : Family::channel;
 }
 
 std::vector<std::string> names_of(Family family) {
