@@ -14,14 +14,9 @@ namespace ipcscope {
 
 namespace {
 
-/// A number of one semaphore in the set's attribute, which is an array of objects that begin with
-/// their index. Nothing when it is null.
-std::optional<int64_t> number_of(std::string_view json, unsigned index, std::string_view key) {
-  const size_t begin = json.find(fmt::format("{{\"index\":{},", index));
-  if (begin == std::string_view::npos) {
-    return std::nullopt;
-  }
-  std::string_view object = json.substr(begin, json.find('}', begin) - begin);
+/// A number of one semaphore: an object of the set's attribute, without its closing brace. Nothing
+/// when it is null.
+std::optional<int64_t> number_in(std::string_view object, std::string_view key) {
   const std::string label = fmt::format("\"{}\":", key);
   const size_t at = object.find(label);
   if (at == std::string_view::npos) {
@@ -29,6 +24,15 @@ std::optional<int64_t> number_of(std::string_view json, unsigned index, std::str
   }
   object.remove_prefix(at + label.size());
   return parse_number<int64_t>(object.substr(0, object.find(',')));
+}
+
+/// The same by its index, with which its object begins.
+std::optional<int64_t> number_of(std::string_view json, unsigned index, std::string_view key) {
+  const size_t begin = json.find(fmt::format("{{\"index\":{},", index));
+  if (begin == std::string_view::npos) {
+    return std::nullopt;
+  }
+  return number_in(json.substr(begin, json.find('}', begin) - begin), key);
 }
 
 std::optional<SemaphoreOperation> awaited(std::string_view json,
@@ -55,6 +59,22 @@ std::optional<SemaphoreOperation> awaited(std::string_view json,
 }
 
 }  // namespace
+
+std::vector<AwaitedSemaphore> awaited_semaphores(std::string_view json) {
+  std::vector<AwaitedSemaphore> found;
+  for (size_t begin = json.find('{'); begin != std::string_view::npos;) {
+    const size_t end = json.find('}', begin);
+    const std::string_view object = json.substr(begin, end - begin);
+    const int64_t waiters = number_in(object, "increase_waiters").value_or(0);
+    const int64_t pid = number_in(object, "pid").value_or(0);
+    if (waiters > 0 && pid > 0 && number_in(object, "value") == 0) {
+      found.push_back({static_cast<uint16_t>(number_in(object, "index").value_or(0)), waiters,
+                       static_cast<int32_t>(pid)});
+    }
+    begin = end == std::string_view::npos ? end : json.find('{', end);
+  }
+  return found;
+}
 
 std::string semaphore_note(const Snapshot& snapshot, const Channel& set,
                            std::span<const SemaphoreOperation> operations) {

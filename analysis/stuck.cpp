@@ -10,6 +10,8 @@
 #include <map>
 #include <unordered_set>
 
+#include "analysis/odd_waits.h"
+#include "analysis/unserved.h"
 #include "analysis/wait_words.h"
 
 namespace ipcscope {
@@ -48,7 +50,9 @@ class Search {
   void find_missed_ends();
   void find_full_channels();
   void find_stuck_threads();
+  void find_odd_waits();
   void find_unopened_fifos();
+  void find_unserved();
   std::vector<Finding> finish();
 
  private:
@@ -530,6 +534,7 @@ void Search::find_full_channels() {
       case Kind::udp:
       case Kind::msg:
       case Kind::mq:
+      case Kind::eventfd:
         break;
       default:
         continue;
@@ -543,6 +548,23 @@ void Search::find_full_channels() {
   }
   for (const auto& [channel, waits] : full) {
     tell_full(channel, waits);
+  }
+}
+
+// --- rules of their own files --------------------------------------------------------------------
+
+void Search::find_odd_waits() {
+  for (Finding& finding : ipcscope::find_odd_waits(question_, told_)) {
+    for (const int32_t tid : finding.tids) {
+      told_[static_cast<size_t>(snapshot_.thread(tid) - snapshot_.threads.data())] = true;
+    }
+    found_.push_back(std::move(finding));
+  }
+}
+
+void Search::find_unserved() {
+  for (Finding& finding : ipcscope::find_unserved(question_)) {
+    found_.push_back(std::move(finding));
   }
 }
 
@@ -684,8 +706,9 @@ std::vector<Finding> Search::finish() {
 
 /// The rules, in the order in which they claim threads: a thread is in one finding.
 constexpr void (Search::*rules[])() = {
-    &Search::find_deadlocks,     &Search::find_dead_owners,   &Search::find_missed_ends,
-    &Search::find_full_channels, &Search::find_stuck_threads, &Search::find_unopened_fifos,
+    &Search::find_deadlocks,      &Search::find_dead_owners, &Search::find_missed_ends,
+    &Search::find_full_channels,  &Search::find_odd_waits,   &Search::find_stuck_threads,
+    &Search::find_unopened_fifos, &Search::find_unserved,
 };
 
 }  // namespace

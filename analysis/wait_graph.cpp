@@ -481,6 +481,9 @@ void WaitGraph::add_socket(Node node, ChannelIndex index, const View& view) {
     others = others || endpoint.inode != own->inode;
   }
   const std::string_view state = text(index, "state");
+  if (!others && facts_.lost_peers.contains(index)) {
+    return;  // nobody
+  }
   if (!others) {
     const bool connected = !state.empty() && state != "unconnected" && state != "connecting";
     live(node, channel.kind == Kind::tcp                ? Root::remote

@@ -39,6 +39,8 @@ struct WaitFacts {
   std::unordered_set<ProcessIndex> frozen;  ///< by the cgroup freezer
   /// Processes that catch signals: a handler may write to their own pipe or post their semaphore.
   std::unordered_set<ProcessIndex> catches;
+  /// TCP connections within the host whose other end is gone without a word.
+  std::unordered_set<ChannelIndex> lost_peers;
 };
 
 /// Who waits for whom, as THE WAIT-FOR GRAPH in ipcscope-findings(7) says. Linear in threads, waits

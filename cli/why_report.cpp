@@ -10,6 +10,7 @@
 #include "cli/why_kernel.h"
 #include "cli/why_semaphores.h"
 #include "collectors/freezer.h"
+#include "collectors/lost_peer.h"
 #include "collectors/process_facts.h"
 #include "collectors/second_look.h"
 #include "collectors/session.h"
@@ -36,7 +37,8 @@ class FactReader {
     constexpr int most_rounds = 4;  // what one frozen process hid, the next round looks at
     for (int round = 0; round < most_rounds; round++) {
       const bool more = read_signals();
-      if (!read_frozen(question) && !more) {
+      const bool lost = round == 0 && read_lost_peers(question);
+      if (!read_frozen(question) && !more && !lost) {
         return;
       }
       report_.graph.emplace(report_.snapshot, report_.facts);
@@ -63,19 +65,45 @@ class FactReader {
     return any;
   }
 
+  /// Of connections that seem to be with another host, and at which somebody waits for long.
+  bool read_lost_peers(const WhyQuestion& question) {
+    const Snapshot& snapshot = report_.snapshot;
+    for (uint32_t i = 0; i < snapshot.waits.size(); i++) {
+      const Wait& wait = snapshot.waits[i];
+      const Thread& thread = snapshot.threads[wait.thread];
+      if (wait.channel == no_index || !is_wanted(question, thread) ||
+          snapshot.channels[wait.channel].kind != Kind::tcp ||
+          report_.graph->wait_root(i) != Root::remote) {
+        continue;
+      }
+      const Channel& connection = snapshot.channels[wait.channel];
+      if (!is_within_host(connection.id)) {
+        continue;
+      }
+      const Attribute* inode = snapshot.attribute(connection, "inode");
+      if (inode != nullptr && inode->type == Attribute::Type::natural &&
+          has_lost_peer(proc_, snapshot.processes[thread.process].pid, inode->natural)) {
+        report_.facts.lost_peers.insert(wait.channel);
+      }
+    }
+    return !report_.facts.lost_peers.empty();
+  }
+
+  bool is_wanted(const WhyQuestion& question, const Thread& thread) const {
+    const std::vector<pid_t>& targets = question.targets;
+    return targets.empty()
+               ? thread.blocked_ns.value_or(0) >= question.longer_than_ns
+               : std::find(targets.begin(), targets.end(),
+                           report_.snapshot.processes[thread.process].pid) != targets.end() ||
+                     std::find(targets.begin(), targets.end(), thread.tid) != targets.end();
+  }
+
   bool read_frozen(const WhyQuestion& question) {
     bool any = false;
     const Snapshot& snapshot = report_.snapshot;
     for (ThreadIndex i = 0; i < snapshot.threads.size(); i++) {
       const Thread& thread = snapshot.threads[i];
-      const Process& process = snapshot.processes[thread.process];
-      const bool wanted = question.targets.empty()
-                              ? thread.blocked_ns.value_or(0) >= question.longer_than_ns
-                              : std::find(question.targets.begin(), question.targets.end(),
-                                          process.pid) != question.targets.end() ||
-                                    std::find(question.targets.begin(), question.targets.end(),
-                                              thread.tid) != question.targets.end();
-      if (!wanted || thread.wait_count == 0 || has_ended(thread)) {
+      if (!is_wanted(question, thread) || thread.wait_count == 0 || has_ended(thread)) {
         continue;
       }
       const WaitGraph::Chain chain = report_.graph->chain(i);

@@ -265,7 +265,8 @@ void Epolls::finish(Assembly& assembly) {
       if (assembly.request.relations) {
         constexpr uint32_t to_read = EPOLLIN | EPOLLPRI | EPOLLRDHUP;
         builder.snapshot().watched.push_back(
-            {instance.channel, target.channel, target.inode, (item.events & to_read) == 0});
+            {instance.channel, target.channel, target.inode, (item.events & to_read) == 0,
+             (item.events & EPOLLET) != 0 && (item.events & EPOLLIN) != 0});
       }
       json += '}';
     }

@@ -170,6 +170,7 @@ struct Watched {
   ChannelIndex channel = no_index;  ///< no_index: not a channel, or not resolved
   uint32_t inode = 0;               ///< of a socket: the end that is watched
   bool to_write = false;            ///< it is watched for room only
+  bool edge = false;                ///< for input, and told once each time some arrives
 };
 
 /// A process that can reach the memory of a shared futex.

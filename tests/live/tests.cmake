@@ -29,7 +29,7 @@ function(add_live_tests)
     # The crowd is the benchmarks' load, without a truth for each channel. The scenes are about
     # `why`: two tests go through all of them. Those of `locks` have a test of their own each, and
     # those that use a mechanism one for all.
-    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^(why|locks|problem|use)-")
+    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^(why|locks|use)-")
       continue()
     endif()
     foreach(source bpf proc)
