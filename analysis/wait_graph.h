@@ -36,11 +36,11 @@ std::string_view root_name(Root root);
 
 /// What the graph is told beyond the snapshot.
 struct WaitFacts {
-  std::unordered_set<ProcessIndex> frozen;  ///< by the cgroup freezer
+  std::unordered_set<ProcessIndex> frozen = {};  ///< by the cgroup freezer
   /// Processes that catch signals: a handler may write to their own pipe or post their semaphore.
-  std::unordered_set<ProcessIndex> catches;
+  std::unordered_set<ProcessIndex> catches = {};
   /// TCP connections within the host whose other end is gone without a word.
-  std::unordered_set<ChannelIndex> lost_peers;
+  std::unordered_set<ChannelIndex> lost_peers = {};
 };
 
 /// Who waits for whom, as THE WAIT-FOR GRAPH in ipcscope-findings(7) says. Linear in threads, waits

@@ -53,7 +53,7 @@ std::optional<std::vector<InetFacts>> read_connections(const ProcRoot& proc, int
 }  // namespace
 
 bool is_within_host(std::string_view id) {
-  next_word(id, ":");  // the kind
+  id.remove_prefix(std::min(id.size(), id.find(':') + 1));  // the kind
   const std::string_view local = take_address(id);
   const std::string_view remote = take_address(id);
   return !remote.empty() && (remote == local || remote.starts_with("127.") || remote == "[::1]");

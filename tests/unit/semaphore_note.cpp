@@ -43,4 +43,23 @@ TEST_CASE("which semaphore it is, and who used it last", "[semaphore_note]") {
   CHECK(note({{0, -1}, {1, -1}}, blind).empty());
 }
 
+TEST_CASE("semaphores that somebody waits to lower", "[semaphore_note]") {
+  const auto object = [](int index, const char* value, int pid, int waiters) {
+    return "{\"index\":" + std::to_string(index) + ",\"value\":" + value +
+           ",\"pid\":" + std::to_string(pid) + ",\"increase_waiters\":" + std::to_string(waiters) +
+           ",\"zero_waiters\":2}";
+  };
+  const std::string json = "[" + object(0, "0", 812, 3) + "," + object(1, "1", 812, 1) + "," +
+                           object(2, "0", 0, 1) + "," + object(3, "null", 812, 1) + "," +
+                           object(4, "0", 900, 1) + "," + object(5, "0", 900, 0) + "]";
+  const std::vector<AwaitedSemaphore> found = awaited_semaphores(json);
+  REQUIRE(found.size() == 2);
+  CHECK(found[0].semaphore == 0);
+  CHECK(found[0].waiters == 3);
+  CHECK(found[0].last_pid == 812);
+  CHECK(found[1].semaphore == 4);
+  CHECK(awaited_semaphores("[]").empty());
+  CHECK(awaited_semaphores("[{\"index\":0").empty());
+}
+
 }  // namespace ipcscope

@@ -198,6 +198,17 @@ TEST_CASE("a channel that nobody drains", "[stuck]") {
       CHECK(found[0].tids == std::vector<int32_t>{10});
     }
   }
+  SECTION("a counter at its end") {
+    Host host;
+    const ThreadIndex writer = host.single(10), reader = host.single(20);
+    const ChannelIndex counter = host.channel(Kind::eventfd);
+    host.end(counter, host.of(writer), Role::opener);
+    host.end(counter, host.of(reader), Role::opener);
+    host.wait(writer, "write", counter);
+    host.wait(reader, "sleep");
+    host.asleep(writer, 60);
+    CHECK(rules(findings(host)) == "full-channel");
+  }
   SECTION("work may take its time") {
     Host host;
     const ThreadIndex writer = host.single(10), reader = host.single(20, 'R');
