@@ -68,7 +68,13 @@ class LimitTally {
     by_user_[uid] += used;
     total_ += used;
   }
+  /// Something is used of which the amount could not be read.
+  void add_unknown() { whole_ = false; }
   [[nodiscard]] uint64_t total() const { return total_; }
+  /// The total; nothing where a part is unknown.
+  [[nodiscard]] std::optional<uint64_t> used() const {
+    return whole_ ? std::optional<uint64_t>(total_) : std::nullopt;
+  }
   /// Those who use most.
   [[nodiscard]] std::vector<LimitUser> largest() const;
 
@@ -77,6 +83,7 @@ class LimitTally {
   std::unordered_map<ProcessIndex, uint64_t> by_process_;
   std::unordered_map<uint32_t, uint64_t> by_user_;
   uint64_t total_ = 0;
+  bool whole_ = true;
 };
 
 /// Finds one attribute in many channels of a kind, which all have theirs in the same order.

@@ -43,6 +43,8 @@ struct Queue {
 
 /// What the snapshot has of one network namespace.
 struct Sockets {
+  bool datagrams_known = true;  ///< of each socket it is known how many are queued
+  bool listeners_known = true;
   std::vector<Queue> datagrams;
   std::vector<Queue> listeners;
 };
@@ -85,9 +87,12 @@ class SocketWalk {
       return;
     }
     // What a connected pair has in both directions is in two queues.
-    const uint64_t used = std::max(messages_.number(snapshot_, channel).value_or(0),
-                                   peer_messages_.number(snapshot_, channel).value_or(0));
-    if (used > 0) {
+    const auto own = messages_.number(snapshot_, channel);
+    const uint64_t used =
+        std::max(own.value_or(0), peer_messages_.number(snapshot_, channel).value_or(0));
+    if (!own) {
+      by_name_space[channel.name_space].datagrams_known = false;
+    } else if (used > 0) {
       by_name_space[channel.name_space].datagrams.push_back(
           {index, used, channel.capacity_messages});
     }
@@ -95,7 +100,9 @@ class SocketWalk {
   void take_listener(ChannelIndex index, const Channel& channel, AttributeFinder& backlog,
                      AttributeFinder& limit) {
     const auto used = backlog.number(snapshot_, channel);
-    if (used && *used > 0) {
+    if (!used && limit.number(snapshot_, channel)) {
+      by_name_space[channel.name_space].listeners_known = false;
+    } else if (used && *used > 0) {
       by_name_space[channel.name_space].listeners.push_back(
           {index, *used, limit.number(snapshot_, channel)});
     }
@@ -141,7 +148,7 @@ class NetFacts {
   }
 
   /// Each queue has a limit of its own, which it took from the setting when it was made.
-  void add_queues(LimitId id, Path setting, const std::vector<Queue>& queues) {
+  void add_queues(LimitId id, Path setting, const std::vector<Queue>& queues, bool all_known) {
     const Snapshot& snapshot = gathering_.snapshot;
     for (const Queue& queue : queues) {
       LimitFact& fact = add(id, setting, queue.used);
@@ -152,7 +159,11 @@ class NetFacts {
       fact.users = ends_of(snapshot, channel);
       fact.note = channel.name;
     }
-    add(id, setting, 0);  // for those who have none
+    // For those who have none.
+    LimitFact& rest = add(id, setting, all_known ? std::optional<uint64_t>(0) : std::nullopt);
+    if (!all_known) {
+      rest.note = "how much is queued is known with BPF only";
+    }
   }
 
   void add_ports();
@@ -231,8 +242,8 @@ void gather_net_limits(LimitGathering& gathering) {
     const auto found = sockets.by_name_space.find(files.name_space);
     const Sockets none;
     const Sockets& seen = found != sockets.by_name_space.end() ? found->second : none;
-    facts.add_queues(LimitId::max_dgram_qlen, path_dgram, seen.datagrams);
-    facts.add_queues(LimitId::somaxconn, path_somaxconn, seen.listeners);
+    facts.add_queues(LimitId::max_dgram_qlen, path_dgram, seen.datagrams, seen.datagrams_known);
+    facts.add_queues(LimitId::somaxconn, path_somaxconn, seen.listeners, seen.listeners_known);
     facts.add_ports();
     if (files.name_space == 0) {
       facts.add(LimitId::rmem_max, path_rmem, sockets.buffers.receive);

@@ -40,6 +40,8 @@ std::map<uint32_t, bool> exempt_users(const LimitGathering& gathering) {
   return exempt;
 }
 
+constexpr const char* only_bpf = "how large pipes are is known with BPF only";
+
 /// alloc_pipe_info() (Linux 6.18 fs/pipe.c) accounts a pipe's pages to the user that made it, which
 /// is the owner of its inode; of a FIFO that is the first one that opened it.
 void gather_pipes(LimitGathering& gathering) {
@@ -47,13 +49,13 @@ void gather_pipes(LimitGathering& gathering) {
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   Tallies pages;
   tally_of(pages, gathering, {0, ::geteuid()});
-  uint64_t largest = 0;
+  std::optional<uint64_t> largest = 0;
   for (const Channel& channel : snapshot.channels) {
-    const std::optional<uint64_t> bytes = channel.capacity_bytes;
-    if ((channel.kind != Kind::pipe && channel.kind != Kind::fifo) || !bytes) {
+    if (channel.kind != Kind::pipe && channel.kind != Kind::fifo) {
       continue;
     }
-    largest = std::max(largest, *bytes);
+    const std::optional<uint64_t> bytes = channel.capacity_bytes;
+    largest = largest && bytes ? std::max(largest, bytes) : std::nullopt;
     const ProcessIndex index = first_process(snapshot, channel);
     const LimitProcess* process = gathering.process(index);
     std::optional<uint32_t> uid = channel.uid;
@@ -64,6 +66,10 @@ void gather_pipes(LimitGathering& gathering) {
       continue;
     }
     LimitTally& tally = tally_of(pages, gathering, {0, *uid});
+    if (!bytes) {
+      tally.add_unknown();
+      continue;
+    }
     index != no_index ? tally.add_process(index, *bytes / page)
                       : tally.add_user(*uid, *bytes / page);
   }
@@ -74,7 +80,10 @@ void gather_pipes(LimitGathering& gathering) {
     const std::optional<uint64_t> limit = number_at(read_setting(gathering.proc, path), 0);
     for (const auto& [user, tally] : pages) {
       LimitFact& fact = gathering.add(id, place_of(user));
-      fact.used = tally.total();
+      fact.used = tally.used();
+      if (!fact.used) {
+        fact.note = only_bpf;
+      }
       fact.unlimited = limit == 0;
       fact.limit = fact.unlimited ? std::nullopt : limit;
       fact.users = tally.largest();
@@ -84,6 +93,9 @@ void gather_pipes(LimitGathering& gathering) {
   }
   LimitFact& size = gathering.add(LimitId::pipe_max_size, {});
   size.used = largest;
+  if (!largest) {
+    size.note = only_bpf;
+  }
   size.limit = number_at(read_setting(gathering.proc, "sys/fs/pipe-max-size"), 0);
 }
 
@@ -138,10 +150,11 @@ void gather_inotify(LimitGathering& gathering) {
     if (process == nullptr) {
       continue;
     }
-    const uint64_t watched = count.number(snapshot, channel).value_or(0);
+    const std::optional<uint64_t> watched = count.number(snapshot, channel);
     const auto charge = [&](const User& user) {
       tally_of(instances, gathering, user).add_process(index, 1);
-      tally_of(watches, gathering, user).add_process(index, watched);
+      LimitTally& tally = tally_of(watches, gathering, user);
+      watched ? tally.add_process(index, *watched) : tally.add_unknown();
     };
     charge({process->user_ns, process->euid});
     if (process->user_ns != 0) {
@@ -179,7 +192,7 @@ void gather_inotify(LimitGathering& gathering) {
     for (const auto& [user, tally] : tallies) {
       const auto found = read.find(user.first);
       LimitFact& fact = gathering.add(id, place_of(user));
-      fact.used = tally.total();
+      fact.used = tally.used();
       fact.users = tally.largest();
       if (found != read.end()) {
         fact.place.pid = found->second->pid;
@@ -208,15 +221,16 @@ void gather_epoll(LimitGathering& gathering) {
     }
     const ProcessIndex index = first_process(snapshot, channel);
     if (const LimitProcess* process = gathering.process(index)) {
-      tally_of(watches, gathering, {0, process->uid})
-          .add_process(index, count.number(snapshot, channel).value_or(0));
+      LimitTally& tally = tally_of(watches, gathering, {0, process->uid});
+      const std::optional<uint64_t> watched = count.number(snapshot, channel);
+      watched ? tally.add_process(index, *watched) : tally.add_unknown();
     }
   }
   const std::optional<uint64_t> limit =
       number_at(read_setting(gathering.proc, "sys/fs/epoll/max_user_watches"), 0);
   for (const auto& [user, tally] : watches) {
     LimitFact& fact = gathering.add(LimitId::epoll_watches, place_of(user));
-    fact.used = tally.total();
+    fact.used = tally.used();
     fact.limit = limit;
     fact.users = tally.largest();
   }
@@ -285,7 +299,6 @@ void gather_queues(LimitGathering& gathering) {
   AttributeFinder message_bytes("message_bytes_max");
   struct Count {
     LimitTally bytes;
-    bool whole = true;
     const LimitProcess* tightest = nullptr;
     explicit Count(const LimitGathering& gathering) : bytes(gathering) {}
   };
@@ -300,7 +313,7 @@ void gather_queues(LimitGathering& gathering) {
     const auto each = message_bytes.number(snapshot, channel);
     const ProcessIndex index = first_process(snapshot, channel);
     if (!messages || !each) {
-      count.whole = false;
+      count.bytes.add_unknown();
     } else if (index != no_index) {
       count.bytes.add_process(index, queue_bytes(*messages, *each));
     } else {
@@ -326,9 +339,8 @@ void gather_queues(LimitGathering& gathering) {
     }
     LimitFact& fact = gathering.add(LimitId::rlimit_msgqueue, place_of({0, uid}));
     fact.users = count.bytes.largest();
-    if (count.whole) {
-      fact.used = count.bytes.total();
-    } else {
+    fact.used = count.bytes.used();
+    if (!fact.used) {
       fact.note = "the sizes of some queues could not be read";
     }
     if (count.tightest == nullptr) {
