@@ -9,6 +9,7 @@
 #include "cli/commands/doctor.h"
 #include "cli/commands/fixture.h"
 #include "cli/commands/leaks.h"
+#include "cli/commands/limits.h"
 #include "cli/commands/locks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/selftest.h"
@@ -28,6 +29,8 @@ std::span<const Command> command_table() {
        leaks_notes, add_leaks_options, run_leaks},
       {"why", "See", "say who waits for whom, to the root, and what is stuck", why_notes,
        add_why_options, run_why},
+      {"limits", "Check", "say how near each limit is, who uses it, and how it is raised",
+       limits_notes, add_limits_options, run_limits},
       {"locks", "Measure", "say which locks and queues cost how much, and who makes whom wait",
        locks_notes, add_locks_options, run_locks},
       {"trace", "Measure", "print each IPC operation as it happens", trace_notes, add_trace_options,

@@ -37,16 +37,17 @@ constexpr Impossible impossible[] = {
 };
 
 /// What a fixture is for, by its name.
-enum class Family { channel, scene, contest, use, crowd };
+enum class Family { channel, scene, contest, use, limit, crowd };
 
 Family family_of(std::string_view name) {
   if (name.starts_with("why-") || name.starts_with("problem-") || name == "maze") {
     return Family::scene;
   }
-  return name.starts_with("locks-") ? Family::contest
-         : name.starts_with("use-") ? Family::use
-         : name == "crowd"          ? Family::crowd
-                                    : Family::channel;
+  return name.starts_with("locks-")   ? Family::contest
+         : name.starts_with("use-")   ? Family::use
+         : name.starts_with("limit-") ? Family::limit
+         : name == "crowd"            ? Family::crowd
+                                      : Family::channel;
 }
 
 std::vector<std::string> names_of(Family family) {
@@ -129,6 +130,8 @@ std::vector<std::string> fixture_names() { return names_of(Family::channel); }
 std::vector<std::string> scene_names() { return names_of(Family::scene); }
 
 std::vector<std::string> contest_names() { return names_of(Family::contest); }
+
+std::vector<std::string> limit_names() { return names_of(Family::limit); }
 
 std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) {
   for (const Impossible& each : impossible) {

@@ -37,8 +37,8 @@ class RunningFixture {
   Program program_;
 };
 
-/// The names of the fixtures about one channel: all but the crowd, the scenes and those
-/// that work.
+/// The names of the fixtures about one channel: all but the crowd, the scenes, those
+/// that work and those about limits.
 std::vector<std::string> fixture_names();
 /// The names of those about several threads that wait for each other.
 std::vector<std::string> scene_names();
@@ -46,6 +46,9 @@ std::vector<std::string> scene_names();
 std::vector<std::string> contest_names();
 /// The names of those that use a mechanism as its textbooks do when they are told to.
 std::vector<std::string> use_names();
+
+/// The names of those that drive a limit to a share of its cap.
+std::vector<std::string> limit_names();
 
 /// What is told about a fixture that this machine cannot run: the reason is in the fixture's words.
 /// Everywhere else than in this table, such a fixture makes a test fail where CI=true is set.

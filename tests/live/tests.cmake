@@ -27,9 +27,9 @@ function(add_live_tests)
   foreach(index RANGE ${last})
     string(JSON name GET "${table}" fixtures ${index} name)
     # The crowd is the benchmarks' load, without a truth for each channel. The scenes are about
-    # `why`: two tests go through all of them. Those of `locks` have a test of their own each, and
-    # those that use a mechanism one for all.
-    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^(why|locks|use)-")
+    # `why`: two tests go through all of them. Those of `locks` have a test of their own each, and so
+    # have those of `limits`; those that use a mechanism have one for all.
+    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^(why|locks|limit|use)-")
       continue()
     endif()
     foreach(source bpf proc)
