@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "collectors/base/proc_root.h"
+#include "collectors/base/result.h"
+#include "collectors/model/snapshot.h"
+#include "collectors/request.h"
+
+namespace ipcscope {
+
+/// Keeps a view of the host that is as young as a share of one CPU allows: the whole of it is taken
+/// anew when what that cost the last time has been earned since, and in between there are looks at
+/// the processes that matter now. On a small host all of it is new at each refresh.
+class LiveSnapshot {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  /// Shares of one CPU, 0 to 1.
+  struct Budget {
+    double whole = 0.005;
+    double look = 0.002;
+  };
+
+  /// A channel, in the younger of the two snapshots that has it.
+  struct Sighting {
+    const Snapshot* snapshot = nullptr;
+    const Channel* channel = nullptr;  ///< null: in neither
+    Clock::time_point taken;
+  };
+
+  /// Takes the first snapshot. proc has to live as long. Fails as take_snapshot() does.
+  static Result<std::unique_ptr<LiveSnapshot>> start(const Request& request, const ProcRoot& proc,
+                                                     const Budget& budget);
+  ~LiveSnapshot();
+  LiveSnapshot(const LiveSnapshot&) = delete;
+  LiveSnapshot& operator=(const LiveSnapshot&) = delete;
+
+  /// Does what the budget allows. pids: of the rows that are on screen, and of what is new, the
+  /// most important first; those that do not fit wait for the next refresh. When it fails, what
+  /// was known stays.
+  Result<void> refresh(std::span<const pid_t> pids);
+  /// Takes the whole anew whatever it costs: somebody asked for it.
+  Result<void> refresh_whole();
+
+  /// All of the host. References into it end with a refresh that changes revision().
+  [[nodiscard]] const Snapshot& whole() const;
+  [[nodiscard]] Clock::time_point whole_taken() const;
+  /// Counts the snapshots of the whole: rows that were made of one need not be made again.
+  [[nodiscard]] uint64_t revision() const;
+
+  /// The last look at some processes: their threads, waits and channels, but of the channels no
+  /// ends in other processes. Null when the whole is younger. It ends with the next refresh.
+  [[nodiscard]] const Snapshot* look() const;
+  [[nodiscard]] Clock::time_point look_taken() const;  ///< only with a look
+
+  /// By its id.
+  [[nodiscard]] Sighting find(std::string_view id) const;
+
+ private:
+  class State;
+  explicit LiveSnapshot(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ipcscope
