@@ -28,6 +28,7 @@ void add_leaks_options(CLI::App& app, Options& options);
 void add_locks_options(CLI::App& app, Options& options);
 void add_why_options(CLI::App& app, Options& options);
 void add_trace_options(CLI::App& app, Options& options);
+void add_top_options(CLI::App& app, Options& options);
 void add_doctor_options(CLI::App& app, Options& options);
 
 /// The numbers of "-p 1 -p 2,3".

@@ -11,6 +11,7 @@
 #include "cli/commands/locks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
+#include "cli/commands/top.h"
 #include "cli/commands/trace.h"
 #include "cli/commands/why.h"
 
@@ -28,6 +29,8 @@ std::span<const Command> command_table() {
        add_why_options, run_why},
       {"locks", "Measure", "say which locks and queues cost how much, and who makes whom wait",
        locks_notes, add_locks_options, run_locks},
+      {"top", "Measure", "show the busiest, the fullest and what waits, live on one screen",
+       top_notes, add_top_options, run_top},
       {"trace", "Measure", "print each IPC operation as it happens", trace_notes, add_trace_options,
        run_trace},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,

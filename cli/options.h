@@ -60,6 +60,18 @@ struct TraceOptions {
   bool summary = false;
 };
 
+/// What only `top` understands.
+struct TopOptions {
+  std::string interval;
+  std::string count;
+  std::string tab;
+  std::string sort;
+  std::string filter;
+  std::string most;
+  bool batch = false;
+  bool reverse = false;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -78,6 +90,7 @@ struct Options {
   LeakOptions leaks;
   LockOptions locks;
   TraceOptions trace;
+  TopOptions top;
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look

@@ -16,7 +16,7 @@ struct TopForm {
   size_t sort = 0;  ///< column
   bool reverse = false;
   RowFilter filter;
-  size_t most = 0;  ///< rows; 0: all
+  size_t most = 0;         ///< rows; 0: all
   bool every_tab = false;  ///< JSON: all arrays
 };
 

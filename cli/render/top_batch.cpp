@@ -53,8 +53,8 @@ void write_top_frame(Output& out, const Terminal& terminal, const Frame& frame,
   shown.reserve(fitted.size());
   for (const FittedColumn& each : fitted) {
     const RowColumn& column = columns[each.column];
-    shown.push_back({column_heading(column.name), column.right, column.flexible,
-                     column.cut_inside});
+    shown.push_back(
+        {column_heading(column.name), column.right, column.flexible, column.cut_inside});
   }
   Table table(std::move(shown), Table::Form::aligned, true);
   for (size_t i = 0; i < count; i++) {

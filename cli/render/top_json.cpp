@@ -6,6 +6,7 @@
 
 #include "cli/render/channel_json.h"
 #include "cli/render/finding.h"
+#include "cli/render/limits.h"
 #include "cli/render/locks.h"
 #include "cli/render/text.h"
 #include "cli/render/top.h"
@@ -175,8 +176,8 @@ void TopJson::write_lock(const LockRow& row) {
   json_.begin_object();
   json_.text("id", channel.id);
   json_.member("kind", kind_name(channel.kind));
-  for (const char* key : {"primitive", "name", "purpose", "in_the_way", "operation",
-                          "holder_source", "waits"}) {
+  for (const char* key :
+       {"primitive", "name", "purpose", "in_the_way", "operation", "holder_source", "waits"}) {
     json_.key(key);
     json_.null();
   }
@@ -212,8 +213,8 @@ void TopJson::write_lock(const LockRow& row) {
     json_.key(key);
     json_.raw("[]");
   }
-  for (const char* key : {"overtakes_max", "woken_again", "longest_hold_ms", "attempt_p50_ms",
-                          "taken"}) {
+  for (const char* key :
+       {"overtakes_max", "woken_again", "longest_hold_ms", "attempt_p50_ms", "taken"}) {
     json_.key(key);
     json_.null();
   }
@@ -245,8 +246,7 @@ void TopJson::write_mostly_on(const ProcessRow& row) {
 }
 
 void TopJson::write_process(const ProcessRow& row) {
-  const Process* process =
-      row.process != no_index ? &snapshot_.processes[row.process] : nullptr;
+  const Process* process = row.process != no_index ? &snapshot_.processes[row.process] : nullptr;
   const ProcessActivity* activity =
       row.activity != no_index ? &frame_.activity->processes[row.activity] : nullptr;
   json_.begin_object();

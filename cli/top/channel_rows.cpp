@@ -34,8 +34,13 @@ enum Column : size_t {
 
 constexpr RowColumn columns[] = {
     {"state", "jammed, blocked, full, near, busy; sorted: what to look at first", 7, 0},
-    {.name = "id", .help = "identifier, to be pasted into any command", .width = 13, .drop = 0,
-     .flexible = true, .cut_inside = true, .rising = true},
+    {.name = "id",
+     .help = "identifier, to be pasted into any command",
+     .width = 13,
+     .drop = 0,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
     {"rd/s", "reads and receives a second", 5, 9, true},
     {"wr/s", "writes and sends a second", 5, 8, true},
     {"rbyt/s", "bytes that are read a second", 6, 7, true},
@@ -43,8 +48,13 @@ constexpr RowColumn columns[] = {
     {"fill", "what is queued, in hundredths of the capacity", bar_width, 1},
     {"wait", "threads that wait there, idle ones too", 4, 5, true},
     {"since", "how long the longest wait has lasted", 6, 2, true},
-    {.name = "who", .help = "writers -> readers, one end <-> the other", .width = 12, .drop = 4,
-     .flexible = true, .cut_inside = true, .rising = true},
+    {.name = "who",
+     .help = "writers -> readers, one end <-> the other",
+     .width = 12,
+     .drop = 4,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
 };
 
 void find_waits(const Snapshot& snapshot, const Channel& channel, ChannelRow& row) {
@@ -73,8 +83,8 @@ ChannelState state_of_fill(std::optional<unsigned> percent) {
 
 /// A listener's capacity is its backlog, a semaphore's none at all; 0 of 0 is not full.
 std::optional<unsigned> percent_of(const Channel& channel) {
-  const bool empty = channel.capacity_bytes.value_or(1) == 0 ||
-                     channel.capacity_messages.value_or(1) == 0;
+  const bool empty =
+      channel.capacity_bytes.value_or(1) == 0 || channel.capacity_messages.value_or(1) == 0;
   return empty ? std::nullopt : fullness(channel);
 }
 
@@ -117,9 +127,9 @@ class ChannelRows : public Rows {
 };
 
 Style style_of(ChannelState state) {
-  return state == ChannelState::jammed                                      ? Style::alarm
+  return state == ChannelState::jammed                                   ? Style::alarm
          : state == ChannelState::blocked || state == ChannelState::full ? Style::warning
-                                                                            : Style::plain;
+                                                                         : Style::plain;
 }
 
 /// Of a channel that the snapshot does not have, those that were seen at work.
@@ -179,10 +189,10 @@ Cell ChannelRows::cell(size_t row, size_t column) {
     case column_longest: {
       std::string text;
       append_since(text, {of.longest_ms, of.exact}, who_.style().utf8);
-      return {std::move(text), of.state >= ChannelState::blocked &&
-                                       of.longest_ms.value_or(0) >= long_wait_ms
-                                   ? Style::bold
-                                   : Style::plain};
+      return {std::move(text),
+              of.state >= ChannelState::blocked && of.longest_ms.value_or(0) >= long_wait_ms
+                  ? Style::bold
+                  : Style::plain};
     }
     default: {
       std::string text;

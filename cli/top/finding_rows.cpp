@@ -21,12 +21,22 @@ enum Column : size_t {
 
 constexpr RowColumn columns[] = {
     {"severity", "critical, warning or info; sorted: the gravest, then the newest first", 8, 0},
-    {.name = "rule", .help = "as ipcscope-findings(7) has it", .width = 14, .drop = 1,
+    {.name = "rule",
+     .help = "as ipcscope-findings(7) has it",
+     .width = 14,
+     .drop = 1,
      .rising = true},
     {"for", "how long it has been seen here", 5, 2, true},
-    {.name = "from", .help = "the command that tells more: why, leaks, locks, limits", .width = 6,
-     .drop = 3, .rising = true},
-    {.name = "summary", .help = "what it is about", .width = 20, .drop = 0, .flexible = true,
+    {.name = "from",
+     .help = "the command that tells more: why, leaks, locks, limits",
+     .width = 6,
+     .drop = 3,
+     .rising = true},
+    {.name = "summary",
+     .help = "what it is about",
+     .width = 20,
+     .drop = 0,
+     .flexible = true,
      .rising = true},
 };
 
@@ -99,9 +109,8 @@ int FindingRows::compare(size_t first, size_t second, size_t column) const {
 
 std::string FindingRows::text(size_t row) {
   const LiveFinding& of = frame_.findings[row];
-  std::string text =
-      fmt::format("{} {} {} {}", severity_name(of.finding.severity), of.finding.rule, of.source,
-                  escaped(of.finding.summary, style_));
+  std::string text = fmt::format("{} {} {} {}", severity_name(of.finding.severity), of.finding.rule,
+                                 of.source, escaped(of.finding.summary, style_));
   for (const std::string& id : of.finding.channels) {
     text += ' ';
     append_escaped(text, id, style_);

@@ -4,24 +4,25 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "analysis/wait_words.h"
 
 namespace ipcscope {
 
-ChannelIds::ChannelIds(const Snapshot& snapshot)
-    : snapshot_(snapshot), order_(snapshot.channels.size()) {
+ChannelIds::ChannelIds(std::shared_ptr<const Snapshot> snapshot)
+    : snapshot_(std::move(snapshot)), order_(snapshot_->channels.size()) {
   std::iota(order_.begin(), order_.end(), ChannelIndex{0});
   std::sort(order_.begin(), order_.end(), [&](ChannelIndex a, ChannelIndex b) {
-    return snapshot.channels[a].id < snapshot.channels[b].id;
+    return snapshot_->channels[a].id < snapshot_->channels[b].id;
   });
 }
 
 ChannelIndex ChannelIds::find(std::string_view id) const {
   const auto found = std::lower_bound(
       order_.begin(), order_.end(), id,
-      [&](ChannelIndex a, std::string_view b) { return snapshot_.channels[a].id < b; });
-  return found != order_.end() && snapshot_.channels[*found].id == id ? *found : no_index;
+      [&](ChannelIndex a, std::string_view b) { return snapshot_->channels[a].id < b; });
+  return found != order_.end() && snapshot_->channels[*found].id == id ? *found : no_index;
 }
 
 uint64_t Frame::lost() const {
@@ -37,9 +38,8 @@ uint64_t Frame::lost() const {
 
 size_t Frame::count(Severity severity) const {
   return static_cast<size_t>(
-      std::count_if(findings.begin(), findings.end(), [&](const LiveFinding& each) {
-        return each.finding.severity == severity;
-      }));
+      std::count_if(findings.begin(), findings.end(),
+                    [&](const LiveFinding& each) { return each.finding.severity == severity; }));
 }
 
 Blocked count_blocked(const Snapshot& snapshot) {

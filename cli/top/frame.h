@@ -43,20 +43,20 @@ struct FrameDetail {
 /// The channels of a snapshot by id.
 class ChannelIds {
  public:
-  explicit ChannelIds(const Snapshot& snapshot);
+  explicit ChannelIds(std::shared_ptr<const Snapshot> snapshot);
   /// no_index when the snapshot has no such channel.
   [[nodiscard]] ChannelIndex find(std::string_view id) const;
 
  private:
-  const Snapshot& snapshot_;
+  std::shared_ptr<const Snapshot> snapshot_;
   std::vector<ChannelIndex> order_;  ///< by id
 };
 
 /// What `top` knows at one moment: its report. The screen, plain frames and JSON all render it, so
 /// that they show the same numbers.
 struct Frame {
-  int64_t time_ns = 0;  ///< CLOCK_REALTIME
-  int64_t boot_ns = 0;  ///< CLOCK_BOOTTIME
+  int64_t time_ns = 0;                       ///< CLOCK_REALTIME
+  int64_t boot_ns = 0;                       ///< CLOCK_BOOTTIME
   std::shared_ptr<const Snapshot> snapshot;  ///< never null
   std::shared_ptr<const ChannelIds> ids;     ///< of the snapshot; never null
   uint64_t snapshot_age_ns = 0;
@@ -84,8 +84,8 @@ struct BlockedKind {
   uint64_t threads = 0;
 };
 struct Blocked {
-  uint64_t threads = 0;          ///< at any channel; each counts once
-  uint64_t in_the_way = 0;       ///< of these, for a holder or for room: idle threads are not
+  uint64_t threads = 0;              ///< at any channel; each counts once
+  uint64_t in_the_way = 0;           ///< of these, for a holder or for room: idle threads are not
   std::vector<BlockedKind> by_kind;  ///< the most first; a thread at several is at the first
 };
 Blocked count_blocked(const Snapshot& snapshot);

@@ -74,9 +74,9 @@ std::string pressure_text(const HostLoad& host) {
 std::string self_text(const Frame& frame) {
   std::string memory;
   append_bytes(memory, frame.self.rss_bytes);
-  return fmt::format(
-      "ipcscope {} CPU, {}",
-      frame.self.cpu_percent ? fmt::format("{:.1f}%", *frame.self.cpu_percent) : "-", memory);
+  return fmt::format("ipcscope {} CPU, {}",
+                     frame.self.cpu_percent ? fmt::format("{:.1f}%", *frame.self.cpu_percent) : "-",
+                     memory);
 }
 
 std::string age_text(const Frame& frame) {
@@ -91,12 +91,11 @@ std::string age_text(const Frame& frame) {
 }
 
 std::string coverage_text(const Frame& frame) {
-  const auto partial = std::count_if(
-      frame.coverage.begin(), frame.coverage.end(),
-      [](const Coverage& each) { return each.state != Coverage::State::full; });
+  const auto partial =
+      std::count_if(frame.coverage.begin(), frame.coverage.end(),
+                    [](const Coverage& each) { return each.state != Coverage::State::full; });
   return partial == 0 ? std::string("coverage complete")
-                      : fmt::format("coverage {} of {} partial, see c", partial,
-                                    frame.coverage.size());
+                      : fmt::format("coverage {} of {} partial", partial, frame.coverage.size());
 }
 
 Style findings_style(const Frame& frame) {
@@ -112,10 +111,9 @@ std::string threads_text(uint64_t count) {
 /// "blocked 35 threads, 3 in the way: epoll 12, pipe 9 ..."
 std::vector<Item> blocked_items(const Frame& frame) {
   const Blocked blocked = count_blocked(*frame.snapshot);
-  std::vector<Item> items = {
-      {fmt::format("blocked {}", threads_text(blocked.threads))},
-      {fmt::format("{} in the way", grouped(blocked.in_the_way)),
-       blocked.in_the_way > 0 ? Style::bold : Style::plain}};
+  std::vector<Item> items = {{fmt::format("blocked {}", threads_text(blocked.threads))},
+                             {fmt::format("{} in the way", grouped(blocked.in_the_way)),
+                              blocked.in_the_way > 0 ? Style::bold : Style::plain}};
   for (const BlockedKind& each : blocked.by_kind) {
     items.push_back({fmt::format("{} {}", kind_name(each.kind), grouped(each.threads))});
   }
@@ -149,8 +147,7 @@ std::string moved_text(const Frame& frame) {
     read_bytes += each.read_bytes;
     written_bytes += each.written_bytes;
   }
-  const Rates rates =
-      rates_of(reads, writes, read_bytes, written_bytes, frame.activity->window_ns);
+  const Rates rates = rates_of(reads, writes, read_bytes, written_bytes, frame.activity->window_ns);
   return fmt::format("moved {} reads/s {}B/s, {} writes/s {}B/s", rate_text(rates.reads),
                      bytes_rate_text(rates.read_bytes), rate_text(rates.writes),
                      bytes_rate_text(rates.written_bytes));

@@ -22,8 +22,9 @@ constexpr KeyHelp keys[] = {
     {"Home End, g G", "the first, the last row; on the first the selection stays on top"},
     {"Enter", "the row in full, with the chain of waits"},
     {"/, n N", "search, the next one, the one before"},
-    {"\\ or f", "filter: words that a row has to have: kinds, numbers of processes, names; !WORD: "
-                "must not have"},
+    {"\\ or f",
+     "filter: words that a row has to have: kinds, numbers of processes, names; !WORD: "
+     "must not have"},
     {"Esc", "no filter any more; or back to the table"},
     {"s", "choose the column to sort by"},
     {"< >", "sort by the column to the left, to the right"},

@@ -26,15 +26,30 @@ enum Column : size_t {
 
 constexpr RowColumn columns[] = {
     {"severity", "ok, warning or critical; sorted: the nearest first", 8, 0},
-    {.name = "limit", .help = "its name", .width = 14, .drop = 0, .flexible = true,
-     .cut_inside = true, .rising = true},
-    {.name = "scope", .help = "whose it is: of the host, a namespace, a user, a process",
-     .width = 9, .drop = 4, .flexible = true, .cut_inside = true, .rising = true},
+    {.name = "limit",
+     .help = "its name",
+     .width = 14,
+     .drop = 0,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
+    {.name = "scope",
+     .help = "whose it is: of the host, a namespace, a user, a process",
+     .width = 9,
+     .drop = 4,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
     {"used", "how much is used", 6, 2, true},
     {"cap", "how much can be", 6, 3, true},
     {"percent", "used, in hundredths of the cap", bar_width, 1},
-    {.name = "user", .help = "who uses most of it", .width = 12, .drop = 5, .flexible = true,
-     .cut_inside = true, .rising = true},
+    {.name = "user",
+     .help = "who uses most of it",
+     .width = 12,
+     .drop = 5,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
 };
 
 class LimitRows : public Rows {
@@ -133,9 +148,9 @@ int LimitRows::compare(size_t first, size_t second, size_t column) const {
 
 std::string LimitRows::text(size_t row) {
   const LimitUse& of = frame_.limits[row];
-  std::string text = fmt::format("{} {} {}", escaped(of.name, style_), escaped(of.scope, style_),
-                                 of.severity == Severity::info ? std::string_view("ok")
-                                                               : severity_name(of.severity));
+  std::string text = fmt::format(
+      "{} {} {}", escaped(of.name, style_), escaped(of.scope, style_),
+      of.severity == Severity::info ? std::string_view("ok") : severity_name(of.severity));
   for (const LimitUser& each : of.users) {
     fmt::format_to(std::back_inserter(text), " {}[{}]", escaped(each.comm, style_), each.pid);
   }

@@ -34,11 +34,22 @@ enum Column : size_t {
 
 constexpr RowColumn columns[] = {
     {"state", "the finding that it is in, or blocked; sorted: what costs most first", 8, 0},
-    {.name = "lock", .help = "symbol, path or identifier", .width = 13, .drop = 0, .flexible = true,
-     .cut_inside = true, .rising = true},
-    {.name = "primitive", .help = "mutex, rwlock, semaphore, flock, pipe ...", .width = 9,
-     .drop = 8, .rising = true},
-    {.name = "for", .help = "what is waited for: lock, room, data or event", .width = 5, .drop = 9,
+    {.name = "lock",
+     .help = "symbol, path or identifier",
+     .width = 13,
+     .drop = 0,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
+    {.name = "primitive",
+     .help = "mutex, rwlock, semaphore, flock, pipe ...",
+     .width = 9,
+     .drop = 8,
+     .rising = true},
+    {.name = "for",
+     .help = "what is waited for: lock, room, data or event",
+     .width = 5,
+     .drop = 9,
      .rising = true},
     {"waits/s", "waits a second", 7, 5, true},
     {"time%", "of the time of the threads that waited there, what they lost", 5, 2, true},
@@ -46,8 +57,13 @@ constexpr RowColumn columns[] = {
     {"mean", "mean wait", 5, 7, true},
     {"max", "longest wait, also of one that goes on", 6, 1, true},
     {"overtk", "how often others got it first, in one attempt of a thread", 6, 6, true},
-    {.name = "holder", .help = "behind whom most of the time was waited", .width = 12, .drop = 4,
-     .flexible = true, .cut_inside = true, .rising = true},
+    {.name = "holder",
+     .help = "behind whom most of the time was waited",
+     .width = 12,
+     .drop = 4,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
 };
 
 /// The findings of a report by channel, the gravest of each.
@@ -122,7 +138,9 @@ std::vector<LockRow> rows_of_snapshot(const Frame& frame) {
 class LockRows : public Rows {
  public:
   LockRows(const Frame& frame, EscapeStyle style)
-      : frame_(frame), snapshot_(*frame.snapshot), rows_(lock_rows(frame)),
+      : frame_(frame),
+        snapshot_(*frame.snapshot),
+        rows_(lock_rows(frame)),
         who_(*frame.snapshot, style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return lock_columns(); }
@@ -193,8 +211,7 @@ std::string LockRows::holder(size_t row) {
     return holder_cell(frame_.locks->window, *of, who_.style());
   }
   std::string text;
-  for (const Endpoint& endpoint :
-       snapshot_.endpoints_of(snapshot_.channels[rows_[row].channel])) {
+  for (const Endpoint& endpoint : snapshot_.endpoints_of(snapshot_.channels[rows_[row].channel])) {
     if (endpoint.role == Role::owner && endpoint.process != no_index) {
       text += text.empty() ? "" : ",";
       text += endpoint.thread != no_index ? who_.label(snapshot_.threads[endpoint.thread])
@@ -214,8 +231,8 @@ Cell LockRows::cell(size_t row, size_t column) {
     case column_state: {
       const bool found = of.finding != nullptr && of.finding->severity != Severity::info;
       const Style style = found && of.finding->severity == Severity::critical ? Style::alarm
-                          : found                                            ? Style::warning
-                                                                             : plain;
+                          : found                                             ? Style::warning
+                                                                              : plain;
       return {std::string(state(row)), style};
     }
     case column_lock:
@@ -233,9 +250,9 @@ Cell LockRows::cell(size_t row, size_t column) {
     case column_mean:
       return {time(of.mean_ns), plain};
     case column_longest:
-      return {(of.longest_ns && !of.exact ? who_.style().utf8 ? "≥" : ">=" : "") +
-                  time(of.longest_ns),
-              plain};
+      return {
+          (of.longest_ns && !of.exact ? who_.style().utf8 ? "≥" : ">=" : "") + time(of.longest_ns),
+          plain};
     case column_overtakes:
       return {of.overtakes ? short_count(*of.overtakes) : "-", plain};
     default:

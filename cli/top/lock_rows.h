@@ -14,13 +14,13 @@ namespace ipcscope {
 
 /// A lock or full queue of the window, or without one, a lock of the snapshot where a thread waits.
 struct LockRow {
-  uint32_t lock = no_index;         ///< into the window's locks
-  ChannelIndex channel = no_index;  ///< into the snapshot
-  const Finding* finding = nullptr; ///< of this lock, the gravest; null: none
-  bool idle = false;                ///< waits for data, events and work
-  bool exact = false;               ///< longest_ns is not only a lower bound
-  uint64_t waiting = 0;             ///< threads that wait now
-  std::optional<double> waits;      ///< a second; nothing: not measured, as what follows
+  uint32_t lock = no_index;          ///< into the window's locks
+  ChannelIndex channel = no_index;   ///< into the snapshot
+  const Finding* finding = nullptr;  ///< of this lock, the gravest; null: none
+  bool idle = false;                 ///< waits for data, events and work
+  bool exact = false;                ///< longest_ns is not only a lower bound
+  uint64_t waiting = 0;              ///< threads that wait now
+  std::optional<double> waits;       ///< a second; nothing: not measured, as what follows
   /// Hundredths of the time of the threads that waited there which they lost.
   std::optional<double> share;
   std::optional<uint64_t> mean_ns;

@@ -83,9 +83,9 @@ std::vector<Line> coverage_lines(const Frame& frame, size_t width, bool utf8) {
   memory.write(problems.empty() ? "All that was looked at could be seen:\n" : "\nSeen in full:\n");
   for (const Coverage& each : frame.coverage) {
     if (each.state == Coverage::State::full) {
-      write_wrapped(memory, terminal, "  ", 4,
-                    fmt::format("{}: {} checked", escaped(each.source, style),
-                                grouped(each.checked)));
+      write_wrapped(
+          memory, terminal, "  ", 4,
+          fmt::format("{}: {} checked", escaped(each.source, style), grouped(each.checked)));
     }
   }
   memory.flush();
@@ -99,7 +99,8 @@ TopModel::TopModel(const Form& form)
       tab_(form.tab),
       interval_ns_(form.interval_ns),
       filter_text_(form.filter),
-      filter_(form.filter) {
+      pids_(form.pids),
+      filter_(form.filter, form.pids) {
   view().sort = form.sort;
   view().reverse = form.reverse;
 }
@@ -292,7 +293,7 @@ Effect TopModel::press_prompt(const Key& key) {
 void TopModel::prompt_changed() {
   if (prompt_ == Prompt::filter) {
     filter_text_ = typed_;
-    filter_ = RowFilter(filter_text_);
+    filter_ = RowFilter(filter_text_, pids_);
     arrange();
   } else if (prompt_ == Prompt::search && !typed_.empty()) {
     search_text_ = typed_;
@@ -417,7 +418,7 @@ Effect TopModel::press_table(const Key& key) {
     case Key::escape:
       if (!filter_text_.empty()) {
         filter_text_.clear();
-        filter_ = RowFilter();
+        filter_ = RowFilter({}, pids_);
         arrange();
       }
       return {};
@@ -502,8 +503,7 @@ Effect TopModel::click(const Click& click) {
       for (int64_t i = 0; i < (mode_ == Mode::sort ? 1 : wheel); i++) {
         mode_ == Mode::sort ? press_sort(key) : press_pane(key);
       }
-    } else if (mode_ == Mode::sort && click.row >= 1 &&
-               click.row - 1 < columns_of(tab_).size()) {
+    } else if (mode_ == Mode::sort && click.row >= 1 && click.row - 1 < columns_of(tab_).size()) {
       sort_choice_ = click.row - 1;
       return press_sort({Key::enter});
     }
@@ -648,6 +648,9 @@ Line TopModel::tab_line() {
     line.add("  filter: ");
     line.add(escaped(filter_text_, {.utf8 = utf8_, .blanks = false}), Style::bold);
   }
+  if (!pids_.empty()) {
+    line.add(fmt::format("  of {}", fmt::join(pids_, ",")), Style::bold);
+  }
   const RowColumn& column = columns_of(tab_)[view().sort];
   line.add(fmt::format("  by {}{}, {} row{}", column_heading(column.name),
                        view().reverse ? " reversed" : "", grouped(view().size()),
@@ -686,8 +689,11 @@ Line TopModel::row_line(size_t position) {
 
 /// Nothing is not the same as nothing seen yet.
 std::string TopModel::empty_text() const {
-  if (!filter_.empty()) {
+  if (!filter_text_.empty()) {
     return "no row passes the filter; Esc clears it";
+  }
+  if (!pids_.empty()) {
+    return "no row is about these processes";
   }
   const auto looked = [&](std::string_view nothing, const std::optional<int64_t>& at_ns) {
     if (!at_ns) {

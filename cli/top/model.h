@@ -34,6 +34,7 @@ class TopModel {
     size_t sort = 0;
     bool reverse = false;
     std::string filter;
+    std::vector<int32_t> pids;  ///< only rows about these; empty: any
     uint64_t interval_ns = 1'000'000'000;
     bool utf8 = false;
   };
@@ -103,18 +104,19 @@ class TopModel {
   Prompt prompt_ = Prompt::none;
   bool paused_ = false;
   uint64_t interval_ns_;
-  std::string typed_;        ///< into the prompt
-  std::string before_;       ///< what a cancelled prompt goes back to
+  std::string typed_;   ///< into the prompt
+  std::string before_;  ///< what a cancelled prompt goes back to
   std::string filter_text_;
   std::string search_text_;
   size_t search_begin_ = 0;
   std::string message_;
+  const std::vector<int32_t> pids_;
   RowFilter filter_;
   std::array<TabView, tab_count> views_;
   std::shared_ptr<const Frame> frame_;
-  std::unique_ptr<Rows> rows_;   ///< of the frame and tab; null: to be made
+  std::unique_ptr<Rows> rows_;  ///< of the frame and tab; null: to be made
   std::optional<WantedDetail> detail_;
-  size_t pane_first_ = 0;        ///< line
+  size_t pane_first_ = 0;  ///< line
   size_t sort_choice_ = 0;
   // Where things are on the page, for the mouse.
   std::vector<FittedColumn> columns_;

@@ -35,11 +35,20 @@ enum Column : size_t {
 
 constexpr RowColumn columns[] = {
     {"state", "stuck, blocked, busy; sorted: what to look at first", 7, 0},
-    {.name = "pid", .help = "number of the process", .width = 7, .drop = 0, .right = true,
+    {.name = "pid",
+     .help = "number of the process",
+     .width = 7,
+     .drop = 0,
+     .right = true,
      .rising = true},
     {.name = "user", .help = "who runs it", .width = 8, .drop = 10, .rising = true},
-    {.name = "command", .help = "its name", .width = 11, .drop = 0, .flexible = true,
-     .cut_inside = true, .rising = true},
+    {.name = "command",
+     .help = "its name",
+     .width = 11,
+     .drop = 0,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
     {"rd/s", "reads and receives a second", 5, 9, true},
     {"wr/s", "writes and sends a second", 5, 8, true},
     {"rbyt/s", "bytes that it reads a second", 6, 7, true},
@@ -47,8 +56,13 @@ constexpr RowColumn columns[] = {
     {"time%", "of the time of its threads that waited, what they lost", 5, 2, true},
     {"now", "threads that wait for a holder or for room now", 3, 4, true},
     {"since", "how long the longest of these waits has lasted", 6, 3, true},
-    {.name = "mostly-on", .help = "where it waited most, and behind whom", .width = 13, .drop = 1,
-     .flexible = true, .cut_inside = true, .rising = true},
+    {.name = "mostly-on",
+     .help = "where it waited most, and behind whom",
+     .width = 13,
+     .drop = 1,
+     .flexible = true,
+     .cut_inside = true,
+     .rising = true},
 };
 
 /// A thread of the kernel has no memory of its own, and descends from thread 2.
@@ -75,8 +89,8 @@ class WindowSums {
       return;
     }
     const Sum& sum = found->second;
-    const double time = static_cast<double>(report_.window.window_ns) *
-                        static_cast<double>(sum.threads.size());
+    const double time =
+        static_cast<double>(report_.window.window_ns) * static_cast<double>(sum.threads.size());
     row.share = time > 0 ? std::min(static_cast<double>(sum.wait_ns) / time * 100, 100.0) : 0;
     row.wait_ns = sum.wait_ns;
     uint64_t most = 0;
@@ -139,14 +153,14 @@ std::unordered_set<int32_t> stuck_processes(const Frame& frame) {
 class ProcessRows : public Rows {
  public:
   ProcessRows(const Frame& frame, EscapeStyle style)
-      : frame_(frame), snapshot_(*frame.snapshot), rows_(process_rows(frame)),
+      : frame_(frame),
+        snapshot_(*frame.snapshot),
+        rows_(process_rows(frame)),
         who_(*frame.snapshot, style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return process_columns(); }
   [[nodiscard]] size_t size() const override { return rows_.size(); }
-  [[nodiscard]] std::string identity(size_t row) const override {
-    return std::to_string(pid(row));
-  }
+  [[nodiscard]] std::string identity(size_t row) const override { return std::to_string(pid(row)); }
   [[nodiscard]] Cell cell(size_t row, size_t column) override;
   [[nodiscard]] int compare(size_t a, size_t b, size_t column) const override;
   [[nodiscard]] std::string text(size_t row) override;
@@ -343,8 +357,8 @@ std::vector<ProcessRow> process_rows(const Frame& frame) {
     if (const auto found = active.find(pid); found != active.end()) {
       const ProcessActivity& of = frame.activity->processes[found->second];
       row.activity = found->second;
-      row.rates = rates_of(of.reads, of.writes, of.read_bytes, of.written_bytes,
-                           frame.activity->window_ns);
+      row.rates =
+          rates_of(of.reads, of.writes, of.read_bytes, of.written_bytes, frame.activity->window_ns);
       row.state = row.rates->operations() > 0 ? std::max(row.state, ProcessState::busy) : row.state;
       active.erase(found);
     }

@@ -27,15 +27,15 @@ struct ProcessRow {
   ProcessIndex process = no_index;  ///< into the snapshot
   uint32_t activity = no_index;     ///< into Activity::processes; no_index: it did nothing
   ProcessState state = ProcessState::quiet;
-  bool exact = false;            ///< longest_ms is not only a lower bound
-  uint32_t blocked = 0;          ///< threads that wait for a holder or for room
-  std::optional<Rates> rates;    ///< nothing: not measured
-  std::optional<double> share;   ///< of the time of those of its threads that waited, what they lost
+  bool exact = false;           ///< longest_ms is not only a lower bound
+  uint32_t blocked = 0;         ///< threads that wait for a holder or for room
+  std::optional<Rates> rates;   ///< nothing: not measured
+  std::optional<double> share;  ///< of the time of those of its threads that waited, what they lost
   std::optional<uint64_t> longest_ms;  ///< of those threads
-  uint64_t wait_ns = 0;          ///< that they waited in the window, all together
-  uint32_t lock = no_index;      ///< where they waited most, into the window's locks
-  uint32_t behind = no_index;    ///< behind whom, into the window's threads
-  uint32_t wait = no_index;      ///< their longest wait, into the snapshot's waits
+  uint64_t wait_ns = 0;                ///< that they waited in the window, all together
+  uint32_t lock = no_index;            ///< where they waited most, into the window's locks
+  uint32_t behind = no_index;          ///< behind whom, into the window's threads
+  uint32_t wait = no_index;            ///< their longest wait, into the snapshot's waits
 };
 
 /// Rows for all processes but the kernel's own threads.

@@ -83,8 +83,8 @@ std::string bytes_rate_text(const std::optional<double>& per_second) {
   }
   std::string text;
   // Something is not nothing.
-  append_bytes(text, static_cast<uint64_t>(
-                         *per_second > 0 ? std::max(*per_second + 0.5, 1.0) : *per_second));
+  append_bytes(text, static_cast<uint64_t>(*per_second > 0 ? std::max(*per_second + 0.5, 1.0)
+                                                           : *per_second));
   return text;
 }
 

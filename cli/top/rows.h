@@ -26,12 +26,12 @@ std::optional<Tab> tab_from_name(std::string_view name);
 struct RowColumn {
   std::string_view name;  ///< the word of --sort, in capitals the heading
   std::string_view help;
-  size_t width;            ///< cells on the screen; where it is flexible: at least
-  unsigned drop;           ///< the highest goes first where the screen is narrow; 0: never
-  bool right = false;      ///< aligned to the right
-  bool flexible = false;   ///< takes what others leave
-  bool cut_inside = false; ///< when shortened, its two ends stay
-  bool rising = false;     ///< sorted by it, the smallest come first: texts and numbers of processes
+  size_t width;             ///< cells on the screen; where it is flexible: at least
+  unsigned drop;            ///< the highest goes first where the screen is narrow; 0: never
+  bool right = false;       ///< aligned to the right
+  bool flexible = false;    ///< takes what others leave
+  bool cut_inside = false;  ///< when shortened, its two ends stay
+  bool rising = false;  ///< sorted by it, the smallest come first: texts and numbers of processes
 };
 
 struct Cell {

@@ -5,8 +5,8 @@
 
 namespace ipcscope {
 
-/// A strict order of all rows: where a column says nothing, the first column decides, then the order
-/// that they are in.
+/// A strict order of all rows: where a column says nothing, the first column decides, then the
+/// order that they are in.
 bool TabView::precedes(const Rows& rows, uint32_t a, uint32_t b) const {
   int by = rows.compare(a, b, sort);
   by = reverse ? -by : by;
@@ -32,7 +32,7 @@ void TabView::arrange(Rows& rows, const RowFilter& filter, size_t height) {
   order_.clear();
   sorted_ = 0;
   for (uint32_t i = 0; i < rows.size(); i++) {
-    if (filter.empty() || filter.passes(rows.kind(i), rows.text(i))) {
+    if (filter.empty() || filter.passes(rows, i)) {
       order_.push_back(i);
     }
   }
@@ -50,9 +50,8 @@ void TabView::find_selected(const Rows& rows) {
     position_ = 0;
     return;
   }
-  const auto found = std::find_if(order_.begin(), order_.end(), [&](uint32_t row) {
-    return rows.identity(row) == selected_;
-  });
+  const auto found = std::find_if(order_.begin(), order_.end(),
+                                  [&](uint32_t row) { return rows.identity(row) == selected_; });
   if (found == order_.end()) {
     position_ = std::min(position_, last);
     return;
