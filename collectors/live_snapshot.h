@@ -51,14 +51,14 @@ class LiveSnapshot {
   Result<void> refresh_whole();
 
   /// All of the host. References into it end with a refresh that changes revision().
-  [[nodiscard]] std::shared_ptr<const Snapshot> whole() const;
+  [[nodiscard]] const Snapshot& whole() const;
   [[nodiscard]] Clock::time_point whole_taken() const;
   /// Counts the snapshots of the whole: rows that were made of one need not be made again.
   [[nodiscard]] uint64_t revision() const;
 
   /// The last look at some processes: their threads, waits and channels, but of the channels no
   /// ends in other processes. Null when the whole is younger. It ends with the next refresh.
-  [[nodiscard]] std::shared_ptr<const Snapshot> look() const;
+  [[nodiscard]] const Snapshot* look() const;
   [[nodiscard]] Clock::time_point look_taken() const;  ///< only with a look
 
   /// By its id.
