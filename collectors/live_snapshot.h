@@ -4,8 +4,8 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -16,6 +16,13 @@
 
 namespace ipcscope {
 
+/// Shares of one CPU, 0 to 1, that a live snapshot may take. With these, the whole of a host of
+/// 100,000 descriptors is taken every 30 to 40 seconds.
+struct LiveBudget {
+  double whole = 0.005;
+  double look = 0.002;
+};
+
 /// Keeps a view of the host that is as young as a share of one CPU allows: the whole of it is taken
 /// anew when what that cost the last time has been earned since, and in between there are looks at
 /// the processes that matter now. On a small host all of it is new at each refresh.
@@ -23,22 +30,16 @@ class LiveSnapshot {
  public:
   using Clock = std::chrono::steady_clock;
 
-  /// Shares of one CPU, 0 to 1.
-  struct Budget {
-    double whole = 0.005;
-    double look = 0.002;
-  };
-
-  /// A channel, in the younger of the two snapshots that has it.
+  /// A channel, in one of the snapshots.
   struct Sighting {
     const Snapshot* snapshot = nullptr;
-    const Channel* channel = nullptr;  ///< null: in neither
+    const Channel* channel = nullptr;  ///< null: it is not there
     Clock::time_point taken;
   };
 
   /// Takes the first snapshot. proc has to live as long. Fails as take_snapshot() does.
   static Result<std::unique_ptr<LiveSnapshot>> start(const Request& request, const ProcRoot& proc,
-                                                     const Budget& budget);
+                                                     const LiveBudget& budget = {});
   ~LiveSnapshot();
   LiveSnapshot(const LiveSnapshot&) = delete;
   LiveSnapshot& operator=(const LiveSnapshot&) = delete;
@@ -50,19 +51,18 @@ class LiveSnapshot {
   /// Takes the whole anew whatever it costs: somebody asked for it.
   Result<void> refresh_whole();
 
-  /// All of the host. References into it end with a refresh that changes revision().
+  /// All of the host. Pointers and indexes into it are good until revision() changes.
   [[nodiscard]] const Snapshot& whole() const;
   [[nodiscard]] Clock::time_point whole_taken() const;
   /// Counts the snapshots of the whole: rows that were made of one need not be made again.
   [[nodiscard]] uint64_t revision() const;
 
-  /// The last look at some processes: their threads, waits and channels, but of the channels no
-  /// ends in other processes. Null when the whole is younger. It ends with the next refresh.
-  [[nodiscard]] const Snapshot* look() const;
-  [[nodiscard]] Clock::time_point look_taken() const;  ///< only with a look
-
-  /// By its id.
+  /// By its id, in the youngest snapshot that has it: in the whole, or in a look at some processes.
+  /// A look has the channels of these processes with depths and waits, but of their endpoints and
+  /// waits only those in these processes. Good until the next refresh.
   [[nodiscard]] Sighting find(std::string_view id) const;
+  /// Only in the whole.
+  [[nodiscard]] Sighting find_in_whole(std::string_view id) const;
 
  private:
   class State;

@@ -13,6 +13,7 @@
 #include "collectors/activity/activity_program.h"
 #include "collectors/activity/activity_sums.h"
 #include "collectors/base/fd.h"
+#include "collectors/bpf_map.h"
 #include "collectors/kernel_layout.h"
 #include "collectors/trace/live_names.h"
 
@@ -21,9 +22,6 @@ namespace ipcscope {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-/// How many pairs are read at a time; the kernel refuses less than one of its buckets has.
-constexpr size_t batch_pairs = 1024;
 
 /// What was not counted, up to some moment.
 struct Misses {
@@ -57,7 +55,6 @@ class ActivityProbe::State {
   Result<Activity> take();
 
  private:
-  Result<void> read_pairs();
   [[nodiscard]] Misses misses() const;
   [[nodiscard]] Coverage coverage(const Misses& misses) const;
 
@@ -66,8 +63,6 @@ class ActivityProbe::State {
   bool sees_rings_ = false;
   LiveTraceNames names_;
   ActivitySums sums_{names_};
-  std::vector<activity_key> keys_;
-  std::vector<activity_value> values_;
   std::vector<ActivityPair> pairs_;
   Misses missed_;
   Clock::time_point taken_;
@@ -103,29 +98,6 @@ Result<void> ActivityProbe::State::start() {
     if (ring >= 0) {
       links_.emplace_back(ring);
       sees_rings_ = true;
-    }
-  }
-  return {};
-}
-
-/// Takes all sums out of the kernel's map, which begins anew. One that is added to in this moment
-/// may lose that operation.
-Result<void> ActivityProbe::State::read_pairs() {
-  pairs_.clear();
-  keys_.resize(batch_pairs);
-  values_.resize(batch_pairs);
-  u32 place = 0;
-  for (bool begun = false, done = false; !done; begun = true) {
-    u32 count = batch_pairs;
-    u32 next = 0;
-    done = ::bpf_map_lookup_and_delete_batch(program_.pairs, begun ? &place : nullptr, &next,
-                                             keys_.data(), values_.data(), &count, nullptr) != 0;
-    if (done && errno != ENOENT) {  // which is the end
-      return system_failure("reading the sums of activity");
-    }
-    place = next;
-    for (u32 i = 0; i < count; i++) {
-      pairs_.push_back({keys_[i], values_[i]});
     }
   }
   return {};
@@ -171,7 +143,12 @@ Coverage ActivityProbe::State::coverage(const Misses& misses) const {
 }
 
 Result<Activity> ActivityProbe::State::take() {
-  if (const Result<void> read = read_pairs(); !read) {
+  pairs_.clear();
+  const auto keep = [&](const activity_key& key, const activity_value& value) {
+    pairs_.push_back({key, value});
+  };
+  if (const Result<void> read = take_all<activity_key, activity_value>(program_.pairs, keep);
+      !read) {
     return Failure(read.error());
   }
   const Clock::time_point now = Clock::now();
