@@ -32,12 +32,13 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope why 812                  who process 812 waits for, to the root
   ipcscope locks -d 10              what threads wait for in 10 seconds, and who starves
   ipcscope top                      all of it live, on one screen
+  ipcscope limits                   which limits are near, and how each is raised
   ipcscope leaks                    what dead processes left behind, and how that is known
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 
-Exit status: 0 complete answer; 1 why: something is stuck, leaks: something is leaked, doctor:
-something does not work; 2 wrong usage or no such target; 3 nothing could be collected; 4 partial
-coverage, where --strict was given.
+Exit status: 0 complete answer; 1 why: something is stuck, leaks: something is leaked, limits: one is
+near, doctor: something does not work; 2 wrong usage or no such target; 3 nothing could be collected;
+4 partial coverage, where --strict was given.
 'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
 )";
 
@@ -238,6 +239,26 @@ void add_leaks_options(CLI::App& app, Options& options) {
   app.add_flag("-n,--noheadings", options.no_headings, "no headings, total and coverage")
       ->group(output);
   app.add_flag("--raw", options.raw, "one blank between columns, exact numbers, blanks escaped")
+      ->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
+void add_limits_options(CLI::App& app, Options& options) {
+  named(app.add_option("-p,--pid", options.pids, "only the limits that this process is under"),
+        "PID");
+  app.add_flag("--all", options.all, "also those that are hardly used, or not known");
+  constexpr const char* output = "Output";
+  named(app.add_option("-o,--output", options.columns,
+                       "these columns; +COL,... adds to the usual ones"),
+        "COL,...")
+      ->group(output);
+  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
+  app.add_flag("-n,--noheadings", options.no_headings, "only the lines: no headings, no remedies")
+      ->group(output);
+  app.add_flag("--raw", options.raw, "the same, one blank between columns, exact numbers")
       ->group(output);
   add_common(app, options);
   add_source(app, options);

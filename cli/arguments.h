@@ -25,6 +25,7 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv);
 void add_ls_options(CLI::App& app, Options& options);
 void add_show_options(CLI::App& app, Options& options);
 void add_leaks_options(CLI::App& app, Options& options);
+void add_limits_options(CLI::App& app, Options& options);
 void add_locks_options(CLI::App& app, Options& options);
 void add_why_options(CLI::App& app, Options& options);
 void add_trace_options(CLI::App& app, Options& options);

@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/commands/doctor.h"
 #include "cli/commands/leaks.h"
+#include "cli/commands/limits.h"
 #include "cli/commands/locks.h"
 #include "cli/commands/ls.h"
 #include "cli/commands/show.h"
@@ -27,6 +28,8 @@ std::span<const Command> command_table() {
        leaks_notes, add_leaks_options, run_leaks},
       {"why", "See", "say who waits for whom, to the root, and what is stuck", why_notes,
        add_why_options, run_why},
+      {"limits", "Check", "say how near each limit is, who uses it, and how it is raised",
+       limits_notes, add_limits_options, run_limits},
       {"locks", "Measure", "say which locks and queues cost how much, and who makes whom wait",
        locks_notes, add_locks_options, run_locks},
       {"top", "Measure", "show the busiest, the fullest and what waits, live on one screen",

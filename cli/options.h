@@ -87,6 +87,7 @@ struct Options {
   bool raw = false;
   bool tree = false;
   bool strict = false;
+  bool all = false;
   LeakOptions leaks;
   LockOptions locks;
   TraceOptions trace;

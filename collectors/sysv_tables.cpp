@@ -82,22 +82,6 @@ std::vector<SemaphoreState> ask_semaphores(int id, uint32_t count) {
   return states;
 }
 
-std::optional<uint64_t> ask_queue_limit(int id) {
-  // By index MSG_STAT_ANY needs no read permission, as /proc does not (Linux 4.17). The index is
-  // the low 15 bits of the id, 24 with the boot parameter ipcmni_extend (ipc/util.h).
-  for (const int mask : {0x7fff, 0xffffff}) {
-    msqid_ds status{};
-    if (::msgctl(id & mask, MSG_STAT_ANY, &status) == id) {
-      return status.msg_qbytes;
-    }
-  }
-  msqid_ds status{};
-  if (::msgctl(id, IPC_STAT, &status) == 0) {
-    return status.msg_qbytes;
-  }
-  return std::nullopt;
-}
-
 constexpr uint32_t tables_magic = 0x56737973;
 
 struct TablesHead {
@@ -129,6 +113,22 @@ std::vector<MsgRow> parse_msg(std::string_view text) {
     columns.number(row.last_sender).number(row.last_receiver).owner(row).number(row.send_time);
     columns.number(row.receive_time).number(row.change_time);
   });
+}
+
+std::optional<uint64_t> ask_queue_limit(int id) {
+  // By index MSG_STAT_ANY needs no read permission, as /proc does not (Linux 4.17). The index is
+  // the low 15 bits of the id, 24 with the boot parameter ipcmni_extend (ipc/util.h).
+  for (const int mask : {0x7fff, 0xffffff}) {
+    msqid_ds status{};
+    if (::msgctl(id & mask, MSG_STAT_ANY, &status) == id) {
+      return status.msg_qbytes;
+    }
+  }
+  msqid_ds status{};
+  if (::msgctl(id, IPC_STAT, &status) == 0) {
+    return status.msg_qbytes;
+  }
+  return std::nullopt;
 }
 
 SysvTables read_sysv_tables(const ProcRoot& proc, bool ask_kernel) {

@@ -63,6 +63,10 @@ struct SysvTables {
   std::unordered_map<int32_t, uint64_t> queue_limit;  ///< msg_qbytes by queue, in bytes
 };
 
+/// msg_qbytes of a queue of the IPC namespace that the calling thread is in, in bytes; nothing
+/// where the kernel does not let us ask.
+std::optional<uint64_t> ask_queue_limit(int id);
+
 /// Reads the tables of the IPC namespace that the calling thread is in; ask_kernel: also semaphores
 /// and queue limits, which /proc does not have.
 SysvTables read_sysv_tables(const ProcRoot& proc, bool ask_kernel);
