@@ -4,13 +4,11 @@
 #include <algorithm>
 #include <ctime>
 #include <deque>
-#include <functional>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "collectors/base/identity_map.h"
 #include "collectors/session.h"
 
 namespace ipcscope {
@@ -39,29 +37,17 @@ Nanoseconds share_of(Nanoseconds time, double share) {
   return Nanoseconds(static_cast<Nanoseconds::rep>(static_cast<double>(time.count()) * share));
 }
 
-/// A snapshot and where its channels are.
-struct Sight {
-  Snapshot snapshot;
-  std::vector<pid_t> pids;  ///< of a look: those that no younger one has
-  IdentityMap by_id;        ///< from a hash of it
-  Clock::time_point taken;
+LiveSnapshot::Sighting sighting(const Sight& sight, std::string_view id) {
+  const ChannelIndex index = sight.find(id);
+  return index == no_index ? LiveSnapshot::Sighting{}
+                           : LiveSnapshot::Sighting{&sight.snapshot,
+                                                    &sight.snapshot.channels[index], sight.taken};
+}
 
-  Sight(Snapshot&& of, Clock::time_point at) : snapshot(std::move(of)), taken(at) {
-    for (ChannelIndex i = 0; i < snapshot.channels.size(); i++) {
-      bool is_new = false;
-      by_id.slot(hash(snapshot.channels[i].id), is_new) = i;
-    }
-  }
-  /// Never 0.
-  static uint64_t hash(std::string_view id) { return std::hash<std::string_view>()(id) | 1; }
-
-  [[nodiscard]] LiveSnapshot::Sighting find(std::string_view id) const {
-    const ChannelIndex index = by_id.find(hash(id));
-    if (index == no_index || snapshot.channels[index].id != id) {
-      return {};
-    }
-    return {&snapshot, &snapshot.channels[index], taken};
-  }
+/// A look at some processes.
+struct Look {
+  std::shared_ptr<const Sight> sight;
+  std::vector<pid_t> pids;  ///< those that no younger one has
 };
 
 }  // namespace
@@ -76,7 +62,8 @@ class LiveSnapshot::State {
   Result<void> take_whole();
   Result<void> refresh(std::span<const pid_t> pids);
   [[nodiscard]] Sighting find(std::string_view id) const;
-  [[nodiscard]] const Sight& whole() const { return *whole_; }
+  [[nodiscard]] const std::shared_ptr<const Sight>& whole() const { return whole_; }
+  [[nodiscard]] const std::deque<Look>& looks() const { return looks_; }
   [[nodiscard]] uint64_t revision() const { return revision_; }
 
  private:
@@ -90,10 +77,10 @@ class LiveSnapshot::State {
   Request request_;
   LiveBudget budget_;
   Session session_;
-  std::unique_ptr<Sight> whole_;
+  std::shared_ptr<const Sight> whole_;
   Nanoseconds whole_cost_{};
   uint64_t revision_ = 0;
-  std::deque<std::unique_ptr<Sight>> looks_;                ///< since the whole, the youngest first
+  std::deque<Look> looks_;                                  ///< since the whole, the youngest first
   std::unordered_map<pid_t, Clock::time_point> looked_at_;  ///< since then
   double price_ = first_price;                              ///< of a piece of work, ns
   Nanoseconds saved_{};                                     ///< what looks may cost
@@ -107,7 +94,7 @@ Result<void> LiveSnapshot::State::take_whole() {
   if (!taken) {
     return Failure(taken.error());
   }
-  whole_ = std::make_unique<Sight>(std::move(*taken), begin);
+  whole_ = std::make_shared<const Sight>(std::move(*taken), begin);
   looks_.clear();
   looked_at_.clear();
   revision_++;
@@ -116,7 +103,8 @@ Result<void> LiveSnapshot::State::take_whole() {
 }
 
 bool LiveSnapshot::State::is_whole_earned(Clock::time_point now) const {
-  return share_of(now - whole_->taken, budget_.whole) >= whole_cost_;
+  const double share = session_.can_look_at_some() ? budget_.whole : budget_.only;
+  return share_of(now - whole_->taken, share) >= whole_cost_;
 }
 
 /// In pieces, of which each costs about the same.
@@ -166,12 +154,12 @@ std::vector<pid_t> LiveSnapshot::State::affordable(std::span<const pid_t> pids,
 
 /// What a younger look has, too, is not needed any more.
 void LiveSnapshot::State::forget_looks_at(const std::vector<pid_t>& pids) {
-  for (const std::unique_ptr<Sight>& look : looks_) {
-    std::erase_if(look->pids, [&](pid_t pid) {
+  for (Look& look : looks_) {
+    std::erase_if(look.pids, [&](pid_t pid) {
       return std::find(pids.begin(), pids.end(), pid) != pids.end();
     });
   }
-  std::erase_if(looks_, [](const std::unique_ptr<Sight>& look) { return look->pids.empty(); });
+  std::erase_if(looks_, [](const Look& look) { return look.pids.empty(); });
 }
 
 Result<void> LiveSnapshot::State::look_at(std::vector<pid_t> pids, uint64_t work) {
@@ -186,8 +174,8 @@ Result<void> LiveSnapshot::State::look_at(std::vector<pid_t> pids, uint64_t work
     for (const pid_t pid : request.pids) {
       looked_at_[pid] = begin;
     }
-    looks_.push_front(std::make_unique<Sight>(std::move(*taken), begin));
-    looks_.front()->pids = std::move(request.pids);
+    looks_.push_front(
+        {std::make_shared<const Sight>(std::move(*taken), begin), std::move(request.pids)});
   }
   const Nanoseconds cost = cpu_time() - before;
   saved_ -= cost;
@@ -213,12 +201,12 @@ Result<void> LiveSnapshot::State::refresh(std::span<const pid_t> pids) {
 }
 
 LiveSnapshot::Sighting LiveSnapshot::State::find(std::string_view id) const {
-  for (const std::unique_ptr<Sight>& look : looks_) {
-    if (const Sighting found = look->find(id); found.channel != nullptr) {
+  for (const Look& look : looks_) {
+    if (const Sighting found = sighting(*look.sight, id); found.channel != nullptr) {
       return found;
     }
   }
-  return whole_->find(id);
+  return sighting(*whole_, id);
 }
 
 LiveSnapshot::LiveSnapshot(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -237,12 +225,20 @@ Result<std::unique_ptr<LiveSnapshot>> LiveSnapshot::start(const Request& request
 
 Result<void> LiveSnapshot::refresh(std::span<const pid_t> pids) { return state_->refresh(pids); }
 Result<void> LiveSnapshot::refresh_whole() { return state_->take_whole(); }
-const Snapshot& LiveSnapshot::whole() const { return state_->whole().snapshot; }
-LiveSnapshot::Clock::time_point LiveSnapshot::whole_taken() const { return state_->whole().taken; }
+const Snapshot& LiveSnapshot::whole() const { return state_->whole()->snapshot; }
+LiveSnapshot::Clock::time_point LiveSnapshot::whole_taken() const { return state_->whole()->taken; }
+std::shared_ptr<const Sight> LiveSnapshot::whole_sight() const { return state_->whole(); }
+std::vector<std::shared_ptr<const Sight>> LiveSnapshot::looks() const {
+  std::vector<std::shared_ptr<const Sight>> sights;
+  for (const Look& look : state_->looks()) {
+    sights.push_back(look.sight);
+  }
+  return sights;
+}
 uint64_t LiveSnapshot::revision() const { return state_->revision(); }
 LiveSnapshot::Sighting LiveSnapshot::find(std::string_view id) const { return state_->find(id); }
 LiveSnapshot::Sighting LiveSnapshot::find_in_whole(std::string_view id) const {
-  return state_->whole().find(id);
+  return sighting(*state_->whole(), id);
 }
 
 }  // namespace ipcscope

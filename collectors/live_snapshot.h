@@ -8,9 +8,11 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "collectors/base/proc_root.h"
 #include "collectors/base/result.h"
+#include "collectors/model/sight.h"
 #include "collectors/model/snapshot.h"
 #include "collectors/request.h"
 
@@ -21,6 +23,7 @@ namespace ipcscope {
 struct LiveBudget {
   double whole = 0.005;
   double look = 0.002;
+  double only = 0.05;  ///< of the whole, where there can be no looks: without BPF
 };
 
 /// Keeps a view of the host that is as young as a share of one CPU allows: the whole of it is taken
@@ -56,6 +59,12 @@ class LiveSnapshot {
   [[nodiscard]] Clock::time_point whole_taken() const;
   /// Counts the snapshots of the whole: rows that were made of one need not be made again.
   [[nodiscard]] uint64_t revision() const;
+
+  /// The same to keep: it stays what it is when there is a younger one.
+  [[nodiscard]] std::shared_ptr<const Sight> whole_sight() const;
+  /// The looks at some processes since then, the youngest first. Of channels they have the depths
+  /// and waits, but of their endpoints and waits only those in these processes.
+  [[nodiscard]] std::vector<std::shared_ptr<const Sight>> looks() const;
 
   /// By its id, in the youngest snapshot that has it: in the whole, or in a look at some processes.
   /// A look has the channels of these processes with depths and waits, but of their endpoints and

@@ -22,11 +22,13 @@ namespace {
 class TopJson {
  public:
   TopJson(Output& out, const Frame& frame, const TopForm& form)
-      : json_(out),
+      : out_(out),
+        json_(out),
         frame_(frame),
-        snapshot_(*frame.snapshot),
+        snapshot_(frame.snapshot()),
         form_(form),
-        channels_(out, json_, *frame.snapshot) {}
+        table_(frame),
+        channels_(out, json_, frame.snapshot()) {}
 
   void write();
 
@@ -43,7 +45,7 @@ class TopJson {
   }
   void decimal(std::string_view key, const std::optional<double>& value);
   void write_rates(const std::optional<Rates>& rates);
-  void write_channel(const ChannelRow& row);
+  void write_channel(uint32_t index);
   void write_unseen_channel(const ChannelActivity& channel);
   void write_lock(const LockRow& row);
   void write_process(const ProcessRow& row);
@@ -51,10 +53,12 @@ class TopJson {
   void write_finding(const LiveFinding& live);
   void write_host();
 
+  Output& out_;
   Json json_;
   const Frame& frame_;
   const Snapshot& snapshot_;
   const TopForm& form_;
+  ChannelTable table_;
   ChannelJson channels_;
   UserNames users_;
 };
@@ -142,12 +146,16 @@ void TopJson::write_unseen_channel(const ChannelActivity& channel) {
   }
 }
 
-void TopJson::write_channel(const ChannelRow& row) {
+void TopJson::write_channel(uint32_t index) {
+  const ChannelRow row = table_.row(index);
+  const Place ends = table_.ends(index);
   json_.begin_object();
-  if (row.channel != no_index) {
-    channels_.write_members(snapshot_.channels[row.channel]);
+  if (!ends) {
+    write_unseen_channel(*table_.activity(index));
+  } else if (ends.snapshot == &snapshot_) {
+    channels_.write_members(*ends);
   } else {
-    write_unseen_channel(frame_.activity->channels[row.activity]);
+    ChannelJson(out_, json_, *ends.snapshot).write_members(*ends);
   }
   json_.text("state", channel_state_name(row.state), true);
   write_rates(row.rates);
@@ -158,8 +166,8 @@ void TopJson::write_channel(const ChannelRow& row) {
   known("longest_wait_ms", row.longest_ms);
   json_.key("active_pids");
   json_.begin_array();
-  if (row.activity != no_index) {
-    for (const int32_t pid : frame_.activity->channels[row.activity].pids) {
+  if (const ChannelActivity* activity = table_.activity(index)) {
+    for (const int32_t pid : activity->pids) {
       json_.number(pid);
     }
   }
@@ -172,7 +180,8 @@ void TopJson::write_lock(const LockRow& row) {
     write_lock_json(json_, *frame_.locks, row.lock);
     return;
   }
-  const Channel& channel = snapshot_.channels[row.channel];
+  const Channel& channel = *row.place;
+  const Snapshot& snapshot = *row.place.snapshot;
   json_.begin_object();
   json_.text("id", channel.id);
   json_.member("kind", kind_name(channel.kind));
@@ -189,13 +198,13 @@ void TopJson::write_lock(const LockRow& row) {
   }
   json_.key("holders");
   json_.begin_array();
-  for (const Endpoint& endpoint : snapshot_.endpoints_of(channel)) {
+  for (const Endpoint& endpoint : snapshot.endpoints_of(channel)) {
     if (endpoint.role != Role::owner || endpoint.process == no_index) {
       continue;
     }
-    const Process& process = snapshot_.processes[endpoint.process];
+    const Process& process = snapshot.processes[endpoint.process];
     const Thread* thread =
-        endpoint.thread != no_index ? &snapshot_.threads[endpoint.thread] : nullptr;
+        endpoint.thread != no_index ? &snapshot.threads[endpoint.thread] : nullptr;
     json_.begin_object();
     json_.key("pid");
     json_.number(process.pid);
@@ -232,7 +241,7 @@ void TopJson::write_mostly_on(const ProcessRow& row) {
   json_.begin_object();
   json_.text("channel", row.lock != no_index
                             ? std::string_view(frame_.locks->lock(row.lock).id)
-                            : snapshot_.channels[snapshot_.waits[row.wait].channel].id);
+                            : row.snapshot->channels[row.snapshot->waits[row.wait].channel].id);
   const LockThread* behind =
       row.lock != no_index && row.behind < frame_.locks->window.threads.size()
           ? &frame_.locks->window.threads[row.behind]
@@ -246,7 +255,8 @@ void TopJson::write_mostly_on(const ProcessRow& row) {
 }
 
 void TopJson::write_process(const ProcessRow& row) {
-  const Process* process = row.process != no_index ? &snapshot_.processes[row.process] : nullptr;
+  const Process* process =
+      row.snapshot != nullptr ? &row.snapshot->processes[row.process] : nullptr;
   const ProcessActivity* activity =
       row.activity != no_index ? &frame_.activity->processes[row.activity] : nullptr;
   json_.begin_object();
@@ -283,7 +293,7 @@ void TopJson::write_host() {
   decimal("memory", frame_.host.memory_pressure);
   decimal("io", frame_.host.io_pressure);
   json_.end_object();
-  const Blocked blocked = count_blocked(snapshot_);
+  const Blocked& blocked = frame_.whole->blocked;
   json_.key("blocked");
   json_.begin_object();
   json_.key("threads");
@@ -320,14 +330,13 @@ void TopJson::write() {
   json_.begin_object();
   write_head(json_, "top", head);
   write_host();
-  const std::vector<ChannelRow> channels = channel_rows(frame_);
-  write_array(Tab::channels, [&](uint32_t row) { write_channel(channels[row]); });
+  write_array(Tab::channels, [&](uint32_t row) { write_channel(row); });
   const std::vector<LockRow> locks = lock_rows(frame_);
   write_array(Tab::locks, [&](uint32_t row) { write_lock(locks[row]); });
   const std::vector<ProcessRow> processes = process_rows(frame_);
   write_array(Tab::processes, [&](uint32_t row) { write_process(processes[row]); });
   write_array(Tab::findings, [&](uint32_t row) { write_finding(frame_.findings[row]); });
-  write_array(Tab::limits, [&](uint32_t row) { write_limit(json_, frame_.limits[row]); });
+  write_array(Tab::limits, [&](uint32_t row) { write_limit(json_, frame_.limits[row], users_); });
   json_.key("self");
   json_.begin_object();
   decimal("cpu_percent", frame_.self.cpu_percent);

@@ -3,52 +3,66 @@
 
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <unordered_map>
 #include <vector>
 
+#include "cli/top/channel_row.h"
 #include "cli/top/frame.h"
 #include "cli/top/rows.h"
-#include "collectors/model/duration.h"
 
 namespace ipcscope {
 
-/// What a channel calls for, the most urgent last.
-enum class ChannelState : uint8_t {
-  quiet,
-  busy,     ///< something was moved
-  near,     ///< nearly full
-  full,     ///< and nobody waits for room, as far as could be seen
-  blocked,  ///< a thread waits for its holder, or for room
-  jammed,   ///< full, and a thread waits for room
-};
-std::string_view channel_state_name(ChannelState state);
+/// revision: not 0, and another one for each snapshot.
+std::shared_ptr<const WholeRows> make_whole_rows(std::shared_ptr<const Sight> sight,
+                                                 uint64_t revision);
+/// The channels of a look at some processes which are not as whole has them.
+std::shared_ptr<const LookRows> make_look_rows(const WholeRows& whole,
+                                               std::shared_ptr<const Sight> look);
 
-/// Operations and bytes a second, each way.
-struct Rates {
-  double reads = 0, writes = 0, read_bytes = 0, written_bytes = 0;
-  [[nodiscard]] double operations() const { return reads + writes; }
-  [[nodiscard]] double bytes() const { return read_bytes + written_bytes; }
+/// The channels of a frame: those of the whole snapshot by their index there, then those that are
+/// younger than it.
+class ChannelTable {
+ public:
+  /// frame has to live as long. changes: else all are as the whole snapshot alone tells.
+  explicit ChannelTable(const Frame& frame, bool changes = true);
+
+  [[nodiscard]] size_t size() const { return whole_.rows.size() + young_.size(); }
+  [[nodiscard]] ChannelRow row(size_t index) const;
+  /// Where the row's depth and waits are from.
+  [[nodiscard]] Place place(size_t index) const;
+  /// Where its ends are from: of the whole host where it is old enough. Nowhere when it was only
+  /// seen at work.
+  [[nodiscard]] Place ends(size_t index) const;
+  [[nodiscard]] const ChannelActivity* activity(size_t index) const;
+  [[nodiscard]] std::string_view id(size_t index) const;
+  [[nodiscard]] Kind kind(size_t index) const;
+  /// no_index when there is none.
+  [[nodiscard]] uint32_t find(std::string_view id) const;
+  /// Those that are not as in the whole snapshot.
+  [[nodiscard]] std::vector<uint32_t> changing() const;
+  /// Whether what is done at channels was counted.
+  [[nodiscard]] bool is_measured() const { return frame_.activity != nullptr; }
+
+ private:
+  struct Change {
+    ChannelRow row;
+    const Snapshot* seen = nullptr;  ///< where row.channel is; null: nowhere
+  };
+
+  void add_look(const LookRows& look);
+  void add_activity(uint32_t index);
+  [[nodiscard]] const Change* change(size_t index) const;
+  Change& change_of(std::string_view id);
+
+  const Frame& frame_;
+  const WholeRows& whole_;
+  std::unordered_map<uint32_t, Change> changed_;  ///< by index in the whole
+  std::vector<Change> young_;
+  std::unordered_map<std::string_view, uint32_t> young_ids_;  ///< into young_
 };
 
-/// A channel of the snapshot, or one that is younger and was only seen at work.
-struct ChannelRow {
-  ChannelIndex channel = no_index;  ///< into the snapshot
-  uint32_t activity = no_index;     ///< into Activity::channels; no_index: nothing was done
-  ChannelState state = ChannelState::quiet;
-  bool exact = false;               ///< longest_ms is not only a lower bound
-  uint32_t waiters = 0;             ///< threads, those that are idle too
-  std::optional<Rates> rates;       ///< nothing: not measured
-  std::optional<unsigned> percent;  ///< full
-  std::optional<uint64_t> longest_ms;
-};
-
-/// Rows for every channel of the frame, in the snapshot's order.
-std::vector<ChannelRow> channel_rows(const Frame& frame);
 /// Whether what is done at such a channel is counted. Memory is used without any call.
 bool has_rates(Kind kind);
-/// Counts of a window as numbers a second.
-Rates rates_of(uint64_t reads, uint64_t writes, uint64_t read_bytes, uint64_t written_bytes,
-               uint64_t window_ns);
 
 std::span<const RowColumn> channel_columns();
 std::unique_ptr<Rows> make_channel_rows(const Frame& frame, EscapeStyle style);

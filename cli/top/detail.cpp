@@ -11,6 +11,7 @@
 #include "cli/render/show.h"
 #include "cli/render/text.h"
 #include "cli/render/why.h"
+#include "cli/render/wrap.h"
 #include "cli/show_report.h"
 #include "cli/top/channel_rows.h"
 #include "cli/top/limit_rows.h"
@@ -26,12 +27,10 @@ constexpr size_t most_chains = 8;
 
 class DetailWriter {
  public:
-  DetailWriter(const WantedDetail& wanted, const Frame& frame,
-               std::chrono::steady_clock::time_point taken, bool utf8, const ProcRoot& proc)
+  DetailWriter(const WantedDetail& wanted, const Frame& frame, bool utf8, const ProcRoot& proc)
       : wanted_(wanted),
         frame_(frame),
-        snapshot_(*frame.snapshot),
-        taken_(taken),
+        snapshot_(frame.snapshot()),
         proc_(proc),
         // The codes are read again by lines_of_styled(), whatever the terminal has.
         terminal_{.interactive = true, .width = wanted.width, .color = true, .utf8 = utf8},
@@ -69,7 +68,6 @@ class DetailWriter {
   const WantedDetail& wanted_;
   const Frame& frame_;
   const Snapshot& snapshot_;
-  std::chrono::steady_clock::time_point taken_;
   const ProcRoot& proc_;
   Terminal terminal_;
   FrameDetail detail_;
@@ -116,7 +114,8 @@ void DetailWriter::write_chains(std::vector<pid_t> targets) {
   WhyQuestion question;
   question.targets = std::move(targets);
   question.twice = false;
-  const std::unique_ptr<WhyReport> report = explain(frame_.snapshot, taken_, question, proc_);
+  const std::unique_ptr<WhyReport> report =
+      explain(snapshot_of(frame_), frame_.whole->sight->taken, question, proc_);
   if (!report->groups.empty()) {
     gap();
     write_why_chains(out_, terminal_, *report);
@@ -124,7 +123,7 @@ void DetailWriter::write_chains(std::vector<pid_t> targets) {
 }
 
 bool DetailWriter::write_channel() {
-  const ChannelIndex channel = frame_.ids->find(wanted_.identity);
+  const ChannelIndex channel = frame_.whole->sight->find(wanted_.identity);
   bool found = channel != no_index;
   if (frame_.activity != nullptr) {
     for (const ChannelActivity& each : frame_.activity->channels) {
@@ -152,18 +151,19 @@ bool DetailWriter::write_lock_row() {
     if (rows->identity(i) != wanted_.identity) {
       continue;
     }
-    std::string_view id;
-    if (all[i].lock != no_index) {
-      id = frame_.locks->lock(all[i].lock).id;
+    const bool measured = all[i].lock != no_index;
+    const std::string id(measured ? std::string_view(frame_.locks->lock(all[i].lock).id)
+                                  : (*all[i].place).id);
+    const ChannelIndex channel = frame_.whole->sight->find(id);
+    if (measured) {
       write_lock(out_, terminal_, *frame_.locks, all[i].lock);
-    } else {
-      id = snapshot_.channels[all[i].channel].id;
-      write_shown(all[i].channel);
+    } else if (channel != no_index) {
+      write_shown(channel);
     }
     detail_.title = id;
     write_findings_at(id);
-    if (all[i].channel != no_index) {
-      write_chains(waiting_at(all[i].channel));
+    if (channel != no_index) {
+      write_chains(waiting_at(channel));
     }
     return true;
   }
@@ -216,16 +216,27 @@ bool DetailWriter::write_limit_row() {
   if (found == frame_.limits.end()) {
     return false;
   }
-  write_limit(out_, terminal_, *found);
+  UserNames users;
+  LimitContext context{users, terminal_.escape(), false};
+  detail_.title = wanted_.identity;
+  for (const LimitColumn& column : all_limit_columns()) {
+    std::string text;
+    column.write(context, *found, text);
+    constexpr size_t indent = 10;
+    write_wrapped(out_, terminal_, fmt::format("{:<{}}", column.name, indent), indent, text);
+  }
   return true;
 }
 
 }  // namespace
 
-FrameDetail tell_detail(const WantedDetail& wanted, const Frame& frame,
-                        std::chrono::steady_clock::time_point snapshot_taken, bool utf8,
+std::shared_ptr<const Snapshot> snapshot_of(const Frame& frame) {
+  return {frame.whole->sight, &frame.whole->sight->snapshot};
+}
+
+FrameDetail tell_detail(const WantedDetail& wanted, const Frame& frame, bool utf8,
                         const ProcRoot& proc) {
-  return DetailWriter(wanted, frame, snapshot_taken, utf8, proc).write();
+  return DetailWriter(wanted, frame, utf8, proc).write();
 }
 
 }  // namespace ipcscope

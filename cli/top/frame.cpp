@@ -3,26 +3,30 @@
 
 #include <algorithm>
 #include <array>
-#include <numeric>
 #include <utility>
 
 #include "analysis/wait_words.h"
 
 namespace ipcscope {
 
-ChannelIds::ChannelIds(std::shared_ptr<const Snapshot> snapshot)
-    : snapshot_(std::move(snapshot)), order_(snapshot_->channels.size()) {
-  std::iota(order_.begin(), order_.end(), ChannelIndex{0});
-  std::sort(order_.begin(), order_.end(), [&](ChannelIndex a, ChannelIndex b) {
-    return snapshot_->channels[a].id < snapshot_->channels[b].id;
-  });
+Place Frame::find(std::string_view id) const {
+  for (const std::shared_ptr<const LookRows>& look : looks) {
+    if (const ChannelIndex index = look->sight->find(id); index != no_index) {
+      return {&look->sight->snapshot, index};
+    }
+  }
+  return {&snapshot(), whole->sight->find(id)};
 }
 
-ChannelIndex ChannelIds::find(std::string_view id) const {
-  const auto found = std::lower_bound(
-      order_.begin(), order_.end(), id,
-      [&](ChannelIndex a, std::string_view b) { return snapshot_->channels[a].id < b; });
-  return found != order_.end() && snapshot_->channels[*found].id == id ? *found : no_index;
+const Process* Frame::find_process(int32_t pid, const Snapshot** in) const {
+  for (const std::shared_ptr<const LookRows>& look : looks) {
+    if (const Process* process = look->sight->snapshot.process(pid)) {
+      *in = &look->sight->snapshot;
+      return process;
+    }
+  }
+  *in = &snapshot();
+  return snapshot().process(pid);
 }
 
 uint64_t Frame::lost() const {

@@ -11,9 +11,11 @@
 #include "analysis/finding.h"
 #include "analysis/limits.h"
 #include "cli/lock_report.h"
+#include "cli/top/channel_row.h"
 #include "cli/top/rows.h"
 #include "collectors/host_load.h"
 #include "collectors/model/activity.h"
+#include "collectors/model/sight.h"
 #include "collectors/model/snapshot.h"
 
 namespace ipcscope {
@@ -40,26 +42,48 @@ struct FrameDetail {
   std::string text;
 };
 
-/// The channels of a snapshot by id.
-class ChannelIds {
- public:
-  explicit ChannelIds(std::shared_ptr<const Snapshot> snapshot);
-  /// no_index when the snapshot has no such channel.
-  [[nodiscard]] ChannelIndex find(std::string_view id) const;
+/// Threads that are blocked at channels of some kind.
+struct BlockedKind {
+  Kind kind = Kind::pipe;
+  uint64_t threads = 0;
+};
+struct Blocked {
+  uint64_t threads = 0;              ///< at any channel; each counts once
+  uint64_t in_the_way = 0;           ///< of these, for a holder or for room: idle threads are not
+  std::vector<BlockedKind> by_kind;  ///< the most first; a thread at several is at the first
+};
+Blocked count_blocked(const Snapshot& snapshot);
 
- private:
-  std::shared_ptr<const Snapshot> snapshot_;
-  std::vector<ChannelIndex> order_;  ///< by id
+/// A channel in one of the snapshots.
+struct Place {
+  const Snapshot* snapshot = nullptr;
+  ChannelIndex channel = no_index;
+  [[nodiscard]] explicit operator bool() const { return channel != no_index; }
+  [[nodiscard]] const Channel& operator*() const { return snapshot->channels[channel]; }
+};
+
+/// What follows from a snapshot of the whole host alone, so that it is told once.
+struct WholeRows {
+  std::shared_ptr<const Sight> sight;
+  uint64_t revision = 0;         ///< never 0, and of each another
+  std::vector<ChannelRow> rows;  ///< by channel of the snapshot
+  Blocked blocked;
+};
+/// What a look at some processes showed that differs from the whole before it.
+struct LookRows {
+  std::shared_ptr<const Sight> sight;
+  std::vector<ChannelRow> rows;
 };
 
 /// What `top` knows at one moment: its report. The screen, plain frames and JSON all render it, so
 /// that they show the same numbers.
 struct Frame {
-  int64_t time_ns = 0;                       ///< CLOCK_REALTIME
-  int64_t boot_ns = 0;                       ///< CLOCK_BOOTTIME
-  std::shared_ptr<const Snapshot> snapshot;  ///< never null
-  std::shared_ptr<const ChannelIds> ids;     ///< of the snapshot; never null
-  uint64_t snapshot_age_ns = 0;
+  int64_t time_ns = 0;                     ///< CLOCK_REALTIME
+  int64_t boot_ns = 0;                     ///< CLOCK_BOOTTIME
+  std::shared_ptr<const WholeRows> whole;  ///< never null
+  /// Since then, the youngest first.
+  std::vector<std::shared_ptr<const LookRows>> looks;
+  uint64_t snapshot_age_ns = 0;  ///< of the whole
   /// What was done since the frame before; null where it was not measured.
   std::shared_ptr<const Activity> activity;
   /// What was waited for since then; likewise.
@@ -73,21 +97,17 @@ struct Frame {
   std::vector<Coverage> coverage;  ///< of all that the frame was made of
   std::optional<FrameDetail> detail;
 
+  /// The whole host.
+  [[nodiscard]] const Snapshot& snapshot() const { return whole->sight->snapshot; }
+  /// In the youngest snapshot that has it. In a look, ends and waits are only those of the
+  /// processes that were looked at.
+  [[nodiscard]] Place find(std::string_view id) const;
+  /// A process in the youngest snapshot that has it; null when none has.
+  [[nodiscard]] const Process* find_process(int32_t pid, const Snapshot** in) const;
+
   /// Operations and records that the probes could not keep.
   [[nodiscard]] uint64_t lost() const;
   [[nodiscard]] size_t count(Severity severity) const;
 };
-
-/// Threads that are blocked at channels of some kind.
-struct BlockedKind {
-  Kind kind = Kind::pipe;
-  uint64_t threads = 0;
-};
-struct Blocked {
-  uint64_t threads = 0;              ///< at any channel; each counts once
-  uint64_t in_the_way = 0;           ///< of these, for a holder or for room: idle threads are not
-  std::vector<BlockedKind> by_kind;  ///< the most first; a thread at several is at the first
-};
-Blocked count_blocked(const Snapshot& snapshot);
 
 }  // namespace ipcscope

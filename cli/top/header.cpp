@@ -110,7 +110,7 @@ std::string threads_text(uint64_t count) {
 
 /// "blocked 35 threads, 3 in the way: epoll 12, pipe 9 ..."
 std::vector<Item> blocked_items(const Frame& frame) {
-  const Blocked blocked = count_blocked(*frame.snapshot);
+  const Blocked& blocked = frame.whole->blocked;
   std::vector<Item> items = {{fmt::format("blocked {}", threads_text(blocked.threads))},
                              {fmt::format("{} in the way", grouped(blocked.in_the_way)),
                               blocked.in_the_way > 0 ? Style::bold : Style::plain}};
@@ -154,7 +154,7 @@ std::string moved_text(const Frame& frame) {
 }
 
 std::vector<Line> header_lines(const Frame& frame, size_t count, size_t width, bool utf8) {
-  const Item host = {escaped(frame.snapshot->host, {.utf8 = utf8, .blanks = false}), Style::bold};
+  const Item host = {escaped(frame.snapshot().host, {.utf8 = utf8, .blanks = false}), Style::bold};
   const Item uptime = {frame.host.uptime_s ? uptime_text(*frame.host.uptime_s) : std::string()};
   const Item load = {load_text(frame.host)};
   const Item pressure = {pressure_text(frame.host)};

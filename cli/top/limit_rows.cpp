@@ -5,7 +5,8 @@
 
 #include <iterator>
 
-#include "cli/render/locks.h"
+#include "cli/render/column_list.h"
+#include "cli/render/limits.h"
 #include "cli/render/text.h"
 
 namespace ipcscope {
@@ -21,7 +22,7 @@ enum Column : size_t {
   column_used,
   column_cap,
   column_percent,
-  column_user,
+  column_by,
 };
 
 constexpr RowColumn columns[] = {
@@ -43,7 +44,7 @@ constexpr RowColumn columns[] = {
     {"used", "how much is used", 6, 2, true},
     {"cap", "how much can be", 6, 3, true},
     {"percent", "used, in hundredths of the cap", bar_width, 1},
-    {.name = "user",
+    {.name = "by",
      .help = "who uses most of it",
      .width = 12,
      .drop = 5,
@@ -68,33 +69,19 @@ class LimitRows : public Rows {
   [[nodiscard]] std::vector<int32_t> pids(size_t row) const override;
 
  private:
-  [[nodiscard]] std::string amount(const LimitUse& use, const std::optional<uint64_t>& value) const;
-  [[nodiscard]] std::string user_text(const LimitUse& use);
+  [[nodiscard]] std::string told(const LimitUse& use, std::string_view column);
 
   const Frame& frame_;
   EscapeStyle style_;
   UserNames users_;
 };
 
-std::string LimitRows::amount(const LimitUse& use, const std::optional<uint64_t>& value) const {
-  if (!value) {
-    return "-";
-  }
-  if (use.unit != LimitUnit::bytes) {
-    return short_count(*value);
-  }
+/// As `limits` writes it.
+std::string LimitRows::told(const LimitUse& use, std::string_view column) {
+  LimitContext context{users_, style_, false};
   std::string text;
-  append_bytes(text, *value);
+  find_column(all_limit_columns(), column)->write(context, use, text);
   return text;
-}
-
-std::string LimitRows::user_text(const LimitUse& use) {
-  if (use.users.empty()) {
-    return {};
-  }
-  const LimitUser& first = use.users.front();
-  return first.pid != 0 ? fmt::format("{}[{}]", escaped(first.comm, style_), first.pid)
-                        : escaped(users_.name(first.uid), style_);
 }
 
 Cell LimitRows::cell(size_t row, size_t column) {
@@ -107,17 +94,14 @@ Cell LimitRows::cell(size_t row, size_t column) {
       return {of.severity == Severity::info ? "ok" : std::string(severity_name(of.severity)),
               style};
     case column_limit:
-      return {escaped(of.name, style_), Style::plain};
     case column_scope:
-      return {escaped(of.scope, style_), Style::plain};
     case column_used:
-      return {(of.at_most && of.used ? "<" : "") + amount(of, of.used), Style::plain};
     case column_cap:
-      return {of.unlimited ? "none" : amount(of, of.limit), Style::plain};
+      return {told(of, limit_columns()[column].name), Style::plain};
     case column_percent:
       return {bar_text(limit_percent(of), bar_width), style};
     default:
-      return {user_text(of), Style::plain};
+      return {told(of, "by"), Style::plain};
   }
 }
 
@@ -135,7 +119,7 @@ int LimitRows::compare(size_t first, size_t second, size_t column) const {
       return falling(a.limit, b.limit);
     case column_percent:
       return falling(limit_percent(a), limit_percent(b));
-    case column_user: {
+    case column_by: {
       const auto front = [](const LimitUse& use) {
         return use.users.empty() ? std::string_view() : std::string_view(use.users.front().comm);
       };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -11,7 +12,7 @@
 #include "analysis/wait_words.h"
 #include "cli/render/locks.h"
 #include "cli/render/text.h"
-#include "cli/render/who.h"
+#include "cli/top/channel_rows.h"
 #include "collectors/model/duration.h"
 
 namespace ipcscope {
@@ -79,8 +80,9 @@ std::unordered_map<std::string_view, const Finding*> by_channel(const LockReport
 }
 
 /// The longest wait that goes on: a window knows only the part of it that is in the window.
-void add_longest(const Snapshot& snapshot, LockRow& row) {
-  for (const uint32_t index : snapshot.waits_at(snapshot.channels[row.channel])) {
+void add_longest(LockRow& row) {
+  const Snapshot& snapshot = *row.place.snapshot;
+  for (const uint32_t index : snapshot.waits_at(*row.place)) {
     const Since blocked = since(snapshot.threads[snapshot.waits[index].thread]);
     if (blocked.milliseconds && *blocked.milliseconds * 1'000'000 > row.longest_ns.value_or(0)) {
       row.longest_ns = *blocked.milliseconds * 1'000'000;
@@ -96,7 +98,7 @@ LockRow row_of(const Frame& frame, uint32_t index) {
   LockRow row;
   row.lock = index;
   row.exact = true;
-  row.channel = frame.ids->find(lock.id);
+  row.place = frame.find(lock.id);
   row.idle = !is_in_the_way(lock);
   row.waiting = lock.unfinished;
   row.waits = static_cast<double>(lock.waits) * 1e9 / static_cast<double>(window_ns);
@@ -111,37 +113,47 @@ LockRow row_of(const Frame& frame, uint32_t index) {
   if (time > 0) {
     row.share = std::min(static_cast<double>(lock.total_ns) / time * 100, 100.0);
   }
-  if (row.channel != no_index && lock.unfinished != 0) {
-    add_longest(*frame.snapshot, row);
+  if (row.place && lock.unfinished != 0) {
+    add_longest(row);
   }
   return row;
 }
 
 /// Without a window: where a thread waits for a holder or for room.
-std::vector<LockRow> rows_of_snapshot(const Frame& frame) {
-  const Snapshot& snapshot = *frame.snapshot;
+std::vector<LockRow> rows_of_snapshots(const Frame& frame) {
+  const ChannelTable table(frame);
   std::vector<LockRow> rows;
-  for (ChannelIndex i = 0; i < snapshot.channels.size(); i++) {
+  for (size_t i = 0; i < table.size(); i++) {
     LockRow row;
-    row.channel = i;
-    for (const uint32_t index : snapshot.waits_at(snapshot.channels[i])) {
+    row.place = table.place(i);
+    if (table.row(i).state < ChannelState::blocked || !row.place) {
+      continue;
+    }
+    const Snapshot& snapshot = *row.place.snapshot;
+    for (const uint32_t index : snapshot.waits_at(*row.place)) {
       row.waiting += wants_progress(snapshot, snapshot.waits[index]) ? 1 : 0;
     }
-    if (row.waiting != 0) {
-      add_longest(snapshot, row);
-      rows.push_back(row);
-    }
+    add_longest(row);
+    rows.push_back(row);
   }
   return rows;
+}
+
+/// "worker[815]", of the thread or process at an end.
+std::string end_text(const Snapshot& snapshot, const Endpoint& end, EscapeStyle style) {
+  const bool is_thread = end.thread != no_index;
+  return fmt::format(
+      "{}[{}]",
+      escaped(is_thread ? snapshot.threads[end.thread].command()
+                        : snapshot.processes[end.process].command(),
+              style),
+      is_thread ? snapshot.threads[end.thread].tid : snapshot.processes[end.process].pid);
 }
 
 class LockRows : public Rows {
  public:
   LockRows(const Frame& frame, EscapeStyle style)
-      : frame_(frame),
-        snapshot_(*frame.snapshot),
-        rows_(lock_rows(frame)),
-        who_(*frame.snapshot, style) {}
+      : frame_(frame), rows_(lock_rows(frame)), style_(style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return lock_columns(); }
   [[nodiscard]] size_t size() const override { return rows_.size(); }
@@ -154,7 +166,7 @@ class LockRows : public Rows {
   [[nodiscard]] std::string text(size_t row) override;
   [[nodiscard]] std::optional<Kind> kind(size_t row) const override {
     const LockUse* of = use(row);
-    return of != nullptr ? of->kind : snapshot_.channels[rows_[row].channel].kind;
+    return of != nullptr ? of->kind : (*rows_[row].place).kind;
   }
   [[nodiscard]] std::vector<int32_t> pids(size_t row) const override;
 
@@ -165,7 +177,7 @@ class LockRows : public Rows {
   }
   [[nodiscard]] std::string_view id(size_t row) const {
     const LockUse* of = use(row);
-    return of != nullptr ? std::string_view(of->id) : snapshot_.channels[rows_[row].channel].id;
+    return of != nullptr ? std::string_view(of->id) : (*rows_[row].place).id;
   }
   [[nodiscard]] std::string_view name(size_t row) const {
     const LockUse* of = use(row);
@@ -173,25 +185,24 @@ class LockRows : public Rows {
   }
   [[nodiscard]] std::string_view primitive(size_t row) const {
     const LockUse* of = use(row);
-    return of != nullptr ? std::string_view(of->primitive)
-                         : kind_name(snapshot_.channels[rows_[row].channel].kind);
+    return of != nullptr ? std::string_view(of->primitive) : kind_name((*rows_[row].place).kind);
   }
   [[nodiscard]] std::string_view purpose(size_t row) const;
   [[nodiscard]] std::string_view state(size_t row) const;
   [[nodiscard]] std::string holder(size_t row);
 
   const Frame& frame_;
-  const Snapshot& snapshot_;
   std::vector<LockRow> rows_;
-  Who who_;
+  EscapeStyle style_;
 };
 
 std::string_view LockRows::purpose(size_t row) const {
   if (const LockUse* of = use(row)) {
     return purpose_name(of->purpose);
   }
-  for (const uint32_t index : snapshot_.waits_at(snapshot_.channels[rows_[row].channel])) {
-    if (waits_for_room(snapshot_.waits[index])) {
+  const Place& place = rows_[row].place;
+  for (const uint32_t index : place.snapshot->waits_at(*place)) {
+    if (waits_for_room(place.snapshot->waits[index])) {
       return purpose_name(WaitPurpose::room);
     }
   }
@@ -208,14 +219,15 @@ std::string_view LockRows::state(size_t row) const {
 
 std::string LockRows::holder(size_t row) {
   if (const LockUse* of = use(row)) {
-    return holder_cell(frame_.locks->window, *of, who_.style());
+    return holder_cell(frame_.locks->window, *of, style_);
   }
+  // Who holds it may have been looked at when who waits was not.
+  const Snapshot& snapshot = *rows_[row].place.snapshot;
   std::string text;
-  for (const Endpoint& endpoint : snapshot_.endpoints_of(snapshot_.channels[rows_[row].channel])) {
-    if (endpoint.role == Role::owner && endpoint.process != no_index) {
+  for (const Endpoint& end : snapshot.endpoints_of(*rows_[row].place)) {
+    if (end.role == Role::owner && end.process != no_index) {
       text += text.empty() ? "" : ",";
-      text += endpoint.thread != no_index ? who_.label(snapshot_.threads[endpoint.thread])
-                                          : who_.label(endpoint.process);
+      text += end_text(snapshot, end, style_);
     }
   }
   return text.empty() ? "-" : text;
@@ -236,9 +248,9 @@ Cell LockRows::cell(size_t row, size_t column) {
       return {std::string(state(row)), style};
     }
     case column_lock:
-      return {escaped(name(row), who_.style()), plain};
+      return {escaped(name(row), style_), plain};
     case column_primitive:
-      return {escaped(primitive(row), who_.style()), plain};
+      return {escaped(primitive(row), style_), plain};
     case column_for:
       return {std::string(purpose(row)), plain};
     case column_waits:
@@ -250,9 +262,8 @@ Cell LockRows::cell(size_t row, size_t column) {
     case column_mean:
       return {time(of.mean_ns), plain};
     case column_longest:
-      return {
-          (of.longest_ns && !of.exact ? who_.style().utf8 ? "≥" : ">=" : "") + time(of.longest_ns),
-          plain};
+      return {(of.longest_ns && !of.exact ? style_.utf8 ? "≥" : ">=" : "") + time(of.longest_ns),
+              plain};
     case column_overtakes:
       return {of.overtakes ? short_count(*of.overtakes) : "-", plain};
     default:
@@ -312,19 +323,22 @@ int LockRows::compare(size_t first, size_t second, size_t column) const {
 }
 
 std::string LockRows::text(size_t row) {
-  std::string text = fmt::format("{} {} {} {} {}", escaped(id(row), who_.style()),
-                                 escaped(name(row), who_.style()),
-                                 escaped(primitive(row), who_.style()), state(row), holder(row));
+  std::string text =
+      fmt::format("{} {} {} {} {}", escaped(id(row), style_), escaped(name(row), style_),
+                  escaped(primitive(row), style_), state(row), holder(row));
   if (const LockUse* of = use(row)) {
     for (const LockPair& pair : of->pairs) {
       const LockThread& waiter = frame_.locks->window.threads[pair.waiter];
       text += ' ';
-      append_escaped(text, thread_text(waiter), who_.style());
+      append_escaped(text, thread_text(waiter), style_);
     }
     return text;
   }
-  for (const uint32_t wait : snapshot_.waits_at(snapshot_.channels[rows_[row].channel])) {
-    text += ' ' + who_.label(snapshot_.threads[snapshot_.waits[wait].thread]);
+  const Place& place = rows_[row].place;
+  for (const uint32_t wait : place.snapshot->waits_at(*place)) {
+    const Thread& thread = place.snapshot->threads[place.snapshot->waits[wait].thread];
+    fmt::format_to(std::back_inserter(text), " {}[{}]", escaped(thread.command(), style_),
+                   thread.tid);
   }
   return text;
 }
@@ -342,15 +356,16 @@ std::vector<int32_t> LockRows::pids(size_t row) const {
     }
     return found;
   }
-  const Channel& channel = snapshot_.channels[rows_[row].channel];
-  for (const Endpoint& endpoint : snapshot_.endpoints_of(channel)) {
-    if (endpoint.process != no_index) {
-      found.push_back(snapshot_.processes[endpoint.process].pid);
+  const Place& place = rows_[row].place;
+  const Snapshot& snapshot = *place.snapshot;
+  for (const Endpoint& end : snapshot.endpoints_of(*place)) {
+    if (end.process != no_index) {
+      found.push_back(snapshot.processes[end.process].pid);
     }
   }
-  for (const uint32_t wait : snapshot_.waits_at(channel)) {
-    const Thread& thread = snapshot_.threads[snapshot_.waits[wait].thread];
-    found.push_back(snapshot_.processes[thread.process].pid);
+  for (const uint32_t wait : snapshot.waits_at(*place)) {
+    const Thread& thread = snapshot.threads[snapshot.waits[wait].thread];
+    found.push_back(snapshot.processes[thread.process].pid);
   }
   return found;
 }
@@ -359,7 +374,7 @@ std::vector<int32_t> LockRows::pids(size_t row) const {
 
 std::vector<LockRow> lock_rows(const Frame& frame) {
   if (frame.locks == nullptr) {
-    return rows_of_snapshot(frame);
+    return rows_of_snapshots(frame);
   }
   const auto findings = by_channel(*frame.locks);
   std::vector<LockRow> rows;

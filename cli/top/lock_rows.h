@@ -15,7 +15,7 @@ namespace ipcscope {
 /// A lock or full queue of the window, or without one, a lock of the snapshot where a thread waits.
 struct LockRow {
   uint32_t lock = no_index;          ///< into the window's locks
-  ChannelIndex channel = no_index;   ///< into the snapshot
+  Place place;                       ///< the channel; nowhere: not in any snapshot
   const Finding* finding = nullptr;  ///< of this lock, the gravest; null: none
   bool idle = false;                 ///< waits for data, events and work
   bool exact = false;                ///< longest_ns is not only a lower bound

@@ -12,7 +12,6 @@
 #include "analysis/wait_words.h"
 #include "cli/render/locks.h"
 #include "cli/render/text.h"
-#include "cli/render/who.h"
 
 namespace ipcscope {
 
@@ -153,10 +152,7 @@ std::unordered_set<int32_t> stuck_processes(const Frame& frame) {
 class ProcessRows : public Rows {
  public:
   ProcessRows(const Frame& frame, EscapeStyle style)
-      : frame_(frame),
-        snapshot_(*frame.snapshot),
-        rows_(process_rows(frame)),
-        who_(*frame.snapshot, style) {}
+      : frame_(frame), rows_(process_rows(frame)), style_(style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return process_columns(); }
   [[nodiscard]] size_t size() const override { return rows_.size(); }
@@ -169,8 +165,8 @@ class ProcessRows : public Rows {
 
  private:
   [[nodiscard]] const Process* process(size_t row) const {
-    const ProcessIndex index = rows_[row].process;
-    return index != no_index ? &snapshot_.processes[index] : nullptr;
+    const ProcessRow& of = rows_[row];
+    return of.snapshot != nullptr ? &of.snapshot->processes[of.process] : nullptr;
   }
   [[nodiscard]] int32_t pid(size_t row) const {
     const Process* of = process(row);
@@ -188,37 +184,37 @@ class ProcessRows : public Rows {
   [[nodiscard]] std::string mostly_on(size_t row);
 
   const Frame& frame_;
-  const Snapshot& snapshot_;
   std::vector<ProcessRow> rows_;
-  Who who_;
+  EscapeStyle style_;
   UserNames users_;
 };
 
 /// "queue_lock behind hog[4219]"
 std::string ProcessRows::mostly_on(size_t row) {
   const ProcessRow& of = rows_[row];
-  const EscapeStyle style = who_.style();
   if (of.lock != no_index) {
     const LockUse& lock = frame_.locks->lock(of.lock);
-    std::string text = escaped(lock.name.empty() ? lock.id : lock.name, style);
+    std::string text = escaped(lock.name.empty() ? lock.id : lock.name, style_);
     const std::vector<LockThread>& threads = frame_.locks->window.threads;
     if (of.behind < threads.size()) {
       text += " behind ";
-      append_escaped(text, thread_text(threads[of.behind]), style);
+      append_escaped(text, thread_text(threads[of.behind]), style_);
     }
     return text;
   }
   if (of.wait == no_index) {
     return {};
   }
-  const Wait& wait = snapshot_.waits[of.wait];
-  const Channel& channel = snapshot_.channels[wait.channel];
-  std::string text = escaped(channel.id, style);
-  for (const Endpoint& endpoint : snapshot_.endpoints_of(channel)) {
-    if (endpoint.role == Role::owner && endpoint.process != no_index) {
+  const Snapshot& snapshot = *of.snapshot;
+  const Channel& channel = snapshot.channels[snapshot.waits[of.wait].channel];
+  std::string text = escaped(channel.id, style_);
+  for (const Endpoint& end : snapshot.endpoints_of(channel)) {
+    if (end.role == Role::owner && end.process != no_index) {
       text += " behind ";
-      text += endpoint.thread != no_index ? who_.label(snapshot_.threads[endpoint.thread])
-                                          : who_.label(endpoint.process);
+      append_escaped(text,
+                     end.thread != no_index ? thread_label(snapshot, end.thread)
+                                            : process_label(snapshot.processes[end.process]),
+                     style_);
       break;
     }
   }
@@ -239,9 +235,9 @@ Cell ProcessRows::cell(size_t row, size_t column) {
     case column_pid:
       return {std::to_string(pid(row)), Style::plain};
     case column_user:
-      return {escaped(user(row), who_.style()), Style::plain};
+      return {escaped(user(row), style_), Style::plain};
     case column_command:
-      return {escaped(command(row), who_.style()), Style::plain};
+      return {escaped(command(row), style_), Style::plain};
     case column_reads:
       return {rate_text(rate(&Rates::reads)), Style::plain};
     case column_writes:
@@ -256,7 +252,7 @@ Cell ProcessRows::cell(size_t row, size_t column) {
       return {process(row) != nullptr ? short_count(of.blocked) : "-", Style::plain};
     case column_longest: {
       std::string text;
-      append_since(text, {of.longest_ms, of.exact}, who_.style().utf8);
+      append_since(text, {of.longest_ms, of.exact}, style_.utf8);
       return {std::move(text), Style::plain};
     }
     default:
@@ -316,8 +312,8 @@ int ProcessRows::compare(size_t first, size_t second, size_t column) const {
 }
 
 std::string ProcessRows::text(size_t row) {
-  return fmt::format("{}[{}] {} {} {}", escaped(command(row), who_.style()), pid(row),
-                     escaped(user(row), who_.style()), process_state_name(rows_[row].state),
+  return fmt::format("{}[{}] {} {} {}", escaped(command(row), style_), pid(row),
+                     escaped(user(row), style_), process_state_name(rows_[row].state),
                      mostly_on(row));
 }
 
@@ -338,7 +334,6 @@ std::string_view process_state_name(ProcessState state) {
 }
 
 std::vector<ProcessRow> process_rows(const Frame& frame) {
-  const Snapshot& snapshot = *frame.snapshot;
   const std::unordered_set<int32_t> stuck = stuck_processes(frame);
   std::unordered_map<int32_t, uint32_t> active;
   if (frame.activity != nullptr) {
@@ -370,19 +365,32 @@ std::vector<ProcessRow> process_rows(const Frame& frame) {
     }
   };
   std::vector<ProcessRow> rows;
-  for (ProcessIndex i = 0; i < snapshot.processes.size(); i++) {
-    const Process& process = snapshot.processes[i];
-    if (!is_kernel_thread(process)) {
-      ProcessRow row;
-      row.process = i;
-      find_waits(snapshot, process, row);
-      finish(process.pid, row);
-      rows.push_back(row);
+  std::unordered_set<int32_t> listed;
+  const auto add = [&](const Process& seen) {
+    if (is_kernel_thread(seen)) {
+      return;
+    }
+    ProcessRow row;
+    const Process* process = frame.find_process(seen.pid, &row.snapshot);
+    row.process = static_cast<ProcessIndex>(process - row.snapshot->processes.data());
+    find_waits(*row.snapshot, *process, row);
+    finish(process->pid, row);
+    rows.push_back(row);
+    listed.insert(process->pid);
+  };
+  for (const Process& process : frame.snapshot().processes) {
+    add(process);
+  }
+  for (const std::shared_ptr<const LookRows>& look : frame.looks) {
+    for (const Process& process : look->sight->snapshot.processes) {
+      if (!listed.contains(process.pid)) {
+        add(process);
+      }
     }
   }
   if (frame.activity != nullptr) {
     for (const ProcessActivity& each : frame.activity->processes) {
-      if (active.contains(each.pid) && snapshot.process(each.pid) == nullptr) {
+      if (active.contains(each.pid) && !listed.contains(each.pid)) {
         finish(each.pid, rows.emplace_back());
       }
     }

@@ -24,8 +24,9 @@ std::string_view process_state_name(ProcessState state);
 
 /// A process of the snapshot, or one that is younger and was only seen at work.
 struct ProcessRow {
-  ProcessIndex process = no_index;  ///< into the snapshot
-  uint32_t activity = no_index;     ///< into Activity::processes; no_index: it did nothing
+  const Snapshot* snapshot = nullptr;  ///< the youngest that has it; null: none
+  ProcessIndex process = no_index;     ///< there
+  uint32_t activity = no_index;        ///< into Activity::processes; no_index: it did nothing
   ProcessState state = ProcessState::quiet;
   bool exact = false;           ///< longest_ms is not only a lower bound
   uint32_t blocked = 0;         ///< threads that wait for a holder or for room
@@ -35,7 +36,7 @@ struct ProcessRow {
   uint64_t wait_ns = 0;                ///< that they waited in the window, all together
   uint32_t lock = no_index;            ///< where they waited most, into the window's locks
   uint32_t behind = no_index;          ///< behind whom, into the window's threads
-  uint32_t wait = no_index;            ///< their longest wait, into the snapshot's waits
+  uint32_t wait = no_index;            ///< their longest wait, there
 };
 
 /// Rows for all processes but the kernel's own threads.

@@ -28,15 +28,18 @@ class RowFilter {
   [[nodiscard]] bool empty() const { return words_.empty() && pids_.empty(); }
   [[nodiscard]] const std::vector<int32_t>& pids() const { return pids_; }
   [[nodiscard]] bool passes(Rows& rows, size_t row) const;
+  bool operator==(const RowFilter&) const = default;
 
  private:
   struct Choice {
     std::string text;
     std::optional<Kind> kind;
+    bool operator==(const Choice&) const = default;
   };
   struct Word {
     std::vector<Choice> choices;
     bool inverted = false;
+    bool operator==(const Word&) const = default;
   };
   std::vector<Word> words_;
   std::vector<int32_t> pids_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "cli/render/locks.h"
 #include "cli/render/text.h"
@@ -29,6 +30,21 @@ std::optional<Tab> tab_from_name(std::string_view name) {
   const auto* const found = std::find(names.begin(), names.end(), name);
   return found != names.end() ? std::optional(static_cast<Tab>(found - names.begin()))
                               : std::nullopt;
+}
+
+uint32_t Rows::find(std::string_view wanted) const {
+  for (uint32_t i = 0; i < size(); i++) {
+    if (identity(i) == wanted) {
+      return i;
+    }
+  }
+  return no_index;
+}
+
+std::vector<uint32_t> Rows::changing() const {
+  std::vector<uint32_t> all(size());
+  std::iota(all.begin(), all.end(), uint32_t{0});
+  return all;
 }
 
 std::unique_ptr<Rows> make_rows(const Frame& frame, Tab tab, EscapeStyle style) {

@@ -48,6 +48,8 @@ class Rows {
   [[nodiscard]] virtual size_t size() const = 0;
   /// What stays the same while its numbers change: the id of a channel, the number of a process.
   [[nodiscard]] virtual std::string identity(size_t row) const = 0;
+  /// The row with this identity; no_index when there is none.
+  [[nodiscard]] virtual uint32_t find(std::string_view identity) const;
   [[nodiscard]] virtual Cell cell(size_t row, size_t column) = 0;
   /// Negative where a comes before b. Column 0 is the order in which rows deserve to be looked at.
   [[nodiscard]] virtual int compare(size_t a, size_t b, size_t column) const = 0;
@@ -57,6 +59,16 @@ class Rows {
   [[nodiscard]] virtual std::optional<Kind> kind(size_t row) const = 0;
   /// The processes that it is about.
   [[nodiscard]] virtual std::vector<int32_t> pids(size_t row) const = 0;
+
+  // Of a hundred thousand rows few differ from one frame to the next. Where a table knows which,
+  // the others need not be put in order again.
+
+  /// The first rows of this table as they are when nothing happens; null: it does not know.
+  [[nodiscard]] virtual Rows* settled() { return nullptr; }
+  /// The same as long as the settled rows are the same.
+  [[nodiscard]] virtual uint64_t settled_key() const { return 0; }
+  /// The rows that are not as settled() has them.
+  [[nodiscard]] virtual std::vector<uint32_t> changing() const;
 };
 
 /// frame has to live as long.

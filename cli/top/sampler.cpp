@@ -4,12 +4,14 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
 #include "analysis/limits.h"
 #include "cli/leak_report.h"
 #include "cli/render/leaks.h"
+#include "cli/top/channel_rows.h"
 #include "cli/top/detail.h"
 #include "cli/top/finding_log.h"
 #include "cli/top/limit_rows.h"
@@ -18,6 +20,7 @@
 #include "collectors/activity/activity_probe.h"
 #include "collectors/base/parse.h"
 #include "collectors/leftovers.h"
+#include "collectors/limits.h"
 #include "collectors/live_snapshot.h"
 #include "collectors/locks/lock_probe.h"
 #include "collectors/session.h"
@@ -98,8 +101,15 @@ class Sampler::State {
   std::shared_ptr<const Frame> sample(const Wanted& wanted, bool at_once);
 
  private:
+  /// To keep.
+  [[nodiscard]] std::shared_ptr<const Snapshot> snapshot() const {
+    const std::shared_ptr<const Sight> sight = live_->whole_sight();
+    return {sight, &sight->snapshot};
+  }
   [[nodiscard]] bool uses_bpf() const { return form_.source != SourceChoice::proc; }
   void look(const Wanted& wanted);
+  void keep_looks();
+  [[nodiscard]] std::vector<pid_t> important_pids(const Wanted& wanted) const;
   void measure(const Wanted& wanted);
   void measure_locks(const Wanted& wanted);
   void judge(const Wanted& wanted);
@@ -113,8 +123,8 @@ class Sampler::State {
   Form form_;
   const ProcRoot& proc_;
   std::unique_ptr<LiveSnapshot> live_;
-  std::shared_ptr<const ChannelIds> ids_;
-  uint64_t revision_ = 0;
+  std::shared_ptr<const WholeRows> whole_;
+  std::vector<std::shared_ptr<const LookRows>> looks_;
   Attachment<ActivityProbe> activity_;
   Attachment<LockProbe> locks_;
   std::shared_ptr<const Activity> last_activity_;
@@ -122,8 +132,8 @@ class Sampler::State {
   FindingLog log_;
   std::optional<int64_t> findings_ns_, limits_ns_;
   std::vector<LimitUse> limits_;
-  std::vector<Coverage> leaks_coverage_, look_coverage_;
-  Pace waits_pace_, leaks_pace_, limits_pace_, detail_pace_;
+  std::vector<Coverage> leaks_coverage_, limits_coverage_, look_coverage_;
+  Pace whole_pace_, waits_pace_, leaks_pace_, limits_pace_, detail_pace_;
   std::optional<FrameDetail> detail_;
   std::optional<WantedDetail> detail_wanted_;
   SelfUse self_;
@@ -136,11 +146,12 @@ Result<void> Sampler::State::start() {
   Request request;
   request.source = form_.source;
   request.relations = true;  // for the chains of waits
-  Result<std::unique_ptr<LiveSnapshot>> live = LiveSnapshot::start(request, proc_, {});
+  Result<std::unique_ptr<LiveSnapshot>> live = LiveSnapshot::start(request, proc_);
   if (!live) {
     return Failure(live.error());
   }
   live_ = std::move(*live);
+  note_self();
   return {};
 }
 
@@ -158,22 +169,58 @@ void Sampler::State::prepare(const Wanted& wanted) {
   }
 }
 
-/// Somebody who asks for a row in full is not to be told what was.
+/// Somebody who reads a row in full is not to be told what was: the whole host is looked at anew as
+/// often as a twentieth of a CPU allows.
 void Sampler::State::look(const Wanted& wanted) {
-  constexpr seconds old{1};
-  const bool asked = wanted.detail && wanted.detail != detail_wanted_;
-  const Result<void> done = asked && Clock::now() - live_->whole_taken() > old
-                                ? live_->refresh_whole()
-                                : live_->refresh(wanted.pids);
+  constexpr double share = 0.05;
+  constexpr seconds least{1};
+  const auto begin = Clock::now();
+  const bool opened = wanted.detail && wanted.detail != detail_wanted_;
+  const bool anew = wanted.detail && begin - live_->whole_taken() > least &&
+                    (opened || whole_pace_.is_due(begin, share, least));
+  const nanoseconds before = cpu_time(CLOCK_THREAD_CPUTIME_ID);
+  const Result<void> done = anew ? live_->refresh_whole() : live_->refresh(important_pids(wanted));
+  if (anew) {
+    whole_pace_.done(begin, cpu_time(CLOCK_THREAD_CPUTIME_ID) - before);
+  }
   look_coverage_.clear();
   if (!done) {
     look_coverage_.push_back({"snapshot", Coverage::State::partial, 0, 0, 0, done.error().text(),
                               "what is shown is older than it could be"});
   }
-  if (ids_ == nullptr || live_->revision() != revision_) {
-    revision_ = live_->revision();
-    ids_ = std::make_shared<const ChannelIds>(live_->whole());
+  keep_looks();
+}
+
+/// Those on the screen, then those at channels that are new.
+std::vector<pid_t> Sampler::State::important_pids(const Wanted& wanted) const {
+  constexpr size_t most_new = 64;
+  std::vector<pid_t> pids(wanted.pids.begin(), wanted.pids.end());
+  size_t added = 0;
+  if (last_activity_ != nullptr) {
+    for (const ChannelActivity& each : last_activity_->channels) {
+      if (added < most_new && live_->find(each.id).channel == nullptr) {
+        pids.insert(pids.end(), each.pids.begin(), each.pids.end());
+        added += each.pids.size();
+      }
+    }
   }
+  return pids;
+}
+
+/// What follows from a look is found out once, however many frames show it.
+void Sampler::State::keep_looks() {
+  if (whole_ == nullptr || whole_->revision != live_->revision()) {
+    whole_ = make_whole_rows(live_->whole_sight(), live_->revision());
+    looks_.clear();
+  }
+  std::vector<std::shared_ptr<const LookRows>> kept;
+  for (const std::shared_ptr<const Sight>& look : live_->looks()) {
+    const auto known = std::find_if(
+        looks_.begin(), looks_.end(),
+        [&](const std::shared_ptr<const LookRows>& each) { return each->sight == look; });
+    kept.push_back(known != looks_.end() ? *known : make_look_rows(*whole_, look));
+  }
+  looks_ = std::move(kept);
 }
 
 void Sampler::State::measure(const Wanted& wanted) {
@@ -239,7 +286,7 @@ void Sampler::State::judge_waits() {
   WhyQuestion question;
   question.longer_than_ns = long_wait_ns;
   const std::unique_ptr<WhyReport> report =
-      explain(live_->whole(), live_->whole_taken(), question, proc_);
+      explain(snapshot(), live_->whole_taken(), question, proc_);
   std::vector<LiveFinding> found;
   for (const Finding& each : report->findings) {
     found.push_back({each, finding_identity(each), {}, 0});
@@ -249,17 +296,17 @@ void Sampler::State::judge_waits() {
 }
 
 void Sampler::State::judge_leaks() {
-  const std::shared_ptr<const Snapshot> snapshot = live_->whole();
+  const Snapshot& snapshot = live_->whole();
   leaks_coverage_.clear();
-  const Leftovers leftovers = find_leftovers(*snapshot, proc_, form_.source, leaks_coverage_);
+  const Leftovers leftovers = find_leftovers(snapshot, proc_, form_.source, leaks_coverage_);
   LeakFilter filter;
   filter.name_space = 0;
   if (::geteuid() != 0) {
     filter.user = ::geteuid();
   }
   const LeakReport report = make_leak_report(
-      *snapshot, leftovers,
-      find_leaks(*snapshot, leftovers, {.min_age_s = std::nullopt, .own_pid = ::getpid()}), filter,
+      snapshot, leftovers,
+      find_leaks(snapshot, leftovers, {.min_age_s = std::nullopt, .own_pid = ::getpid()}), filter,
       false, proc_);
   std::vector<LiveFinding> found;
   for (const Leak& leak : report.leaks) {
@@ -272,7 +319,26 @@ void Sampler::State::judge_leaks() {
   log_.take("leaks", std::move(found), boot_ns_);
 }
 
-void Sampler::State::judge_host_limits() {}
+void Sampler::State::judge_host_limits() {
+  const Result<LimitFacts> facts = collect_limits(live_->whole(), proc_);
+  limits_coverage_.clear();
+  if (!facts) {
+    limits_coverage_.push_back({"limits", Coverage::State::unavailable, 0, 0, 0,
+                                facts.error().text(), "limits are not shown"});
+    return;
+  }
+  limits_coverage_ = facts->coverage;
+  limits_ = judge_limits(*facts);
+  limits_ns_ = boot_ns_;
+  std::vector<Finding> near = near_limits(limits_);
+  std::vector<LiveFinding> found;
+  for (const LimitUse& use : limits_) {
+    if (use.severity != Severity::info && found.size() < near.size()) {
+      found.push_back({std::move(near[found.size()]), limit_identity(use), {}, 0});
+    }
+  }
+  log_.take("limits", std::move(found), boot_ns_);
+}
 
 void Sampler::State::note_self() {
   const auto now = Clock::now();
@@ -287,7 +353,7 @@ void Sampler::State::note_self() {
 }
 
 std::vector<Coverage> Sampler::State::coverage() const {
-  std::vector<Coverage> all = live_->whole()->coverage;
+  std::vector<Coverage> all = live_->whole().coverage;
   const auto add = [&](const std::vector<Coverage>& more) {
     all.insert(all.end(), more.begin(), more.end());
   };
@@ -304,6 +370,7 @@ std::vector<Coverage> Sampler::State::coverage() const {
     add(last_locks_->window.coverage);
   }
   add(leaks_coverage_);
+  add(limits_coverage_);
   return all;
 }
 
@@ -321,7 +388,7 @@ void Sampler::State::tell(const Wanted& wanted, Frame& frame) {
   }
   if (detail_pace_.is_due(begin, share, milliseconds(0))) {
     const nanoseconds before = cpu_time(CLOCK_THREAD_CPUTIME_ID);
-    detail_ = tell_detail(*wanted.detail, frame, live_->whole_taken(), form_.utf8, proc_);
+    detail_ = tell_detail(*wanted.detail, frame, form_.utf8, proc_);
     detail_wanted_ = wanted.detail;
     detail_pace_.done(begin, cpu_time(CLOCK_THREAD_CPUTIME_ID) - before);
   }
@@ -334,7 +401,7 @@ std::shared_ptr<const Frame> Sampler::State::sample(const Wanted& wanted, bool a
   describe_host(host, kernel, frame->time_ns, frame->boot_ns);
   boot_ns_ = frame->boot_ns;
   // What is known already is told without another look; a row that is asked for is looked at.
-  if (!at_once || ids_ == nullptr || wanted.detail != detail_wanted_) {
+  if (!at_once || whole_ == nullptr || wanted.detail != detail_wanted_) {
     look(wanted);
   }
   if (!at_once) {
@@ -342,8 +409,8 @@ std::shared_ptr<const Frame> Sampler::State::sample(const Wanted& wanted, bool a
     judge(wanted);
     note_self();
   }
-  frame->snapshot = live_->whole();
-  frame->ids = ids_;
+  frame->whole = whole_;
+  frame->looks = looks_;
   frame->snapshot_age_ns =
       static_cast<uint64_t>(nanoseconds(Clock::now() - live_->whole_taken()).count());
   frame->activity = last_activity_;
