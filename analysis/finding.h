@@ -36,4 +36,7 @@ struct Finding {
   std::string advice;
 };
 
+/// What tells a finding from others, and stays the same from one look to the next.
+std::string finding_identity(const Finding& finding);
+
 }  // namespace ipcscope

@@ -303,6 +303,7 @@
   TYPE(io_kiocb)                                                                \
   FIELD(io_kiocb, opcode, opcode, u8)                                           \
   FIELD(io_kiocb, flags, flags, u64)                                            \
+  FIELD(io_kiocb, file, file, u64)                                              \
   FIELD(io_kiocb, fd, cqe.fd, u32) /* 5.19 */                                   \
   TYPE(io_rings)                                                                \
   FIELD(io_rings, sq_head, sq.head, u32)                                        \

@@ -3,41 +3,14 @@
  * The stream of IPC operations: two probes at every system call, others at signals and io_uring.
  *
  * The enter side only notes the time: at the exit the saved registers still hold what the caller
- * passed. Programs run on all CPUs at once, so nothing here is kept in global variables (and
- * number_of() of kernel.h, which does, is not used): what is about a thread is in its slot.
+ * passed. Programs run on all CPUs at once, so nothing here is kept in global variables: what is
+ * about a thread is in its slot.
  *
  * Channels are told by a key: kind and a number that no other live channel of that kind has. The
  * first event of a key is preceded by a record that says what it is.
  */
-#include "trace.h"
+#include "call.h"
 
-#include "kernel.h"
-
-#define PIPEFS_MAGIC 0x50495045
-#define ANON_INODE_FS_MAGIC 0x09041934
-#define PID_FS_MAGIC 0x50494446
-#define MQUEUE_MAGIC 0x19800202
-#define TMPFS_MAGIC 0x01021994
-#define S_IFMT 0170000
-#define S_IFSOCK 0140000
-#define S_IFREG 0100000
-#define S_IFCHR 0020000
-#define S_IFIFO 0010000
-#define AF_UNIX 1
-#define AF_INET 2
-#define AF_INET6 10
-#define AF_NETLINK 16
-#define AF_PACKET 17
-#define AF_VSOCK 40
-#define IPPROTO_TCP 6
-#define IPPROTO_UDP 17
-#define IPPROTO_UDPLITE 136
-#define IPPROTO_MPTCP 262
-#define TCP_LISTEN 10
-#define TTYAUX_MAJOR 5
-#define UNIX98_PTY_MASTER_MAJOR 128
-#define UNIX98_PTY_SLAVE_MAJOR 136
-#define UPID_SIZE 16
 #define SOL_SOCKET 1
 #define SCM_RIGHTS 1
 #define CMSG_HEADER 16
@@ -98,30 +71,9 @@ struct trace_counters counters;
 /* Which of the sums an operation and a kind have; 0: none yet. */
 u16 sum_of[TRACE_SUM_KEYS];
 
-static __always_inline u64 make_key(u64 kind, u64 number) {
-  return (kind + 1) << 56 | (number & 0xffffffffffffffULL);
-}
-
 static __always_inline bool is_wanted_kind(u32 kind) { return filter.kinds >> (kind & 63) & 1; }
 
-/*
- * The word at an address, as a number. For the verifier it is the number of an inode: with direct
- * reads, a pointer would have a type that allows no arithmetic.
- */
-static __always_inline u64 read_word(u64 address) {
-  return GET(address - OFFSET(inode, ino), inode, ino);
-}
-
-/* A member that is a pointer, as a number: what it points to is read through GET() again. */
-#define GET_NUMBER(address, structure, member) read_word((u64)(address) + OFFSET(structure, member))
-
-/** The number of a struct pid in ipcscope's own PID namespace, 0 when it has none there. */
-static __always_inline u32 own_number(u64 pid) {
-  if (!pid || GET(pid, pid, level) < counters.level) {
-    return 0;
-  }
-  return (u32)read_word(pid + OFFSET(pid, numbers) + (u64)counters.level * UPID_SIZE);
-}
+#define own_number(pid) number_at(pid, counters.level)
 
 static __always_inline struct trace_slot *slot_of(u64 pid_tgid) {
   const u32 index = (u32)pid_tgid & (TRACE_SLOTS - 1);
@@ -256,106 +208,6 @@ static __always_inline void forget(u64 key) {
   }
 }
 
-static __always_inline void clear_channel(struct trace_channel_record *record) {
-  __builtin_memset(record, 0, sizeof *record);
-  record->kind = TRACE_CHANNEL;
-  record->fd = -1;
-}
-
-/** The inode number of a socket; 0 when it has no file (any more, or yet). */
-static __always_inline u64 socket_inode(u64 sk) {
-  const u64 socket = GET_NUMBER(sk, sock, socket);
-  if (!socket) {
-    return 0;
-  }
-  const u64 file = GET_NUMBER(socket, socket, file);
-  return file ? GET(GET(file, file, inode), inode, ino) : 0;
-}
-
-static __always_inline u64 peer_inode(u64 sk) {
-  const u64 peer = GET_NUMBER(sk, unix_sock, peer);
-  return peer ? socket_inode(peer) : 0;
-}
-
-static __always_inline void describe_unix(struct trace_channel_record *record, u64 sk) {
-  record->unix_end.peer_inode = peer_inode(sk);
-  record->unix_end.type = GET(sk, sock, type);
-  const u64 peer = GET_NUMBER(sk, unix_sock, peer);
-  record->unix_end.mutual = peer && GET_NUMBER(peer, unix_sock, peer) == sk;
-  record->unix_end.net_ns = GET(GET(sk, sock, net), net, inum);
-  record->unix_end.peer_pid = own_number(GET_NUMBER(sk, sock, peer_pid));
-  const u64 address = GET_NUMBER(sk, unix_sock, addr);
-  if (address) {
-    const int length = (int)GET(address, unix_address, len) - 2; /* sun_family comes first */
-    if (length > 0 && length <= TRACE_NAME_MAX) {
-      record->name_length = (u16)length;
-      bpf_probe_read_kernel(record->name, TRACE_NAME_MAX,
-                            (void *)(address + OFFSET(unix_address, name) + 2));
-    }
-  }
-}
-
-static __always_inline void describe_inet(struct trace_channel_record *record, u64 sk) {
-  struct trace_inet *inet = &record->inet;
-  inet->family = GET(sk, sock, family);
-  inet->state = GET(sk, sock, state);
-  inet->net_ns = GET(GET(sk, sock, net), net, inum);
-  if (inet->family == AF_INET6) {
-    bpf_probe_read_kernel(inet->local, 16, (void *)(sk + OFFSET(sock, v6_rcv_saddr)));
-    bpf_probe_read_kernel(inet->remote, 16, (void *)(sk + OFFSET(sock, v6_daddr)));
-  } else {
-    *(u32 *)inet->local = GET(sk, sock, rcv_saddr);
-    *(u32 *)inet->remote = GET(sk, sock, daddr);
-  }
-  inet->local_port = GET(sk, sock, num);
-  inet->remote_port = __builtin_bswap16(GET(sk, sock, dport));
-}
-
-#define NAME8(a, b, c, d, e, f, g, h)                                                             \
-  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 | \
-   (u64)(g) << 48 | (u64)(h) << 56)
-
-/** By the names that /proc/PID/fd shows behind "anon_inode:". */
-static __always_inline u32 anonymous_kind(u64 file) {
-  const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
-  switch (text) {
-    case NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd'):
-      return TRACE_EVENTFD;
-    case NAME8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o'):
-      return TRACE_EPOLL;
-    case NAME8('[', 's', 'i', 'g', 'n', 'a', 'l', 'f'):
-      return TRACE_SIGNALFD;
-    case NAME8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd'):
-      return TRACE_TIMERFD;
-    case NAME8('[', 'p', 'i', 'd', 'f', 'd', ']', 0):
-      return TRACE_PIDFD;
-    case NAME8('i', 'n', 'o', 't', 'i', 'f', 'y', 0):
-    case NAME8('[', 'i', 'n', 'o', 't', 'i', 'f', 'y'):
-      return TRACE_INOTIFY;
-    case NAME8('[', 'i', 'o', '_', 'u', 'r', 'i', 'n'):
-      return TRACE_IO_URING;
-    default:
-      return TRACE_NO_KIND;
-  }
-}
-
-static __always_inline u32 socket_kind(u64 sk) {
-  const u32 family = GET(sk, sock, family);
-  if (family == AF_UNIX) {
-    return TRACE_UNIX;
-  }
-  if (family == AF_INET || family == AF_INET6) {
-    const u32 protocol = GET(sk, sock, protocol);
-    return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP     ? TRACE_TCP
-           : protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ? TRACE_UDP
-                                                                    : TRACE_RAW;
-  }
-  return family == AF_NETLINK  ? TRACE_NETLINK
-         : family == AF_PACKET ? TRACE_PACKET
-         : family == AF_VSOCK  ? TRACE_VSOCK
-                               : TRACE_NO_KIND;
-}
-
 /** How a descriptor is looked at: as what it is, or as a file that is locked. */
 #define AS_FILE 0xff
 
@@ -384,113 +236,32 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
   }
   slot->found_key = 0;
   slot->found_kind = TRACE_NO_KIND;
-  const u64 task = bpf_get_current_task();
-  const u64 files = GET_NUMBER(task, task_struct, files);
-  if (!files || fd < 0) {
-    return NOT_WANTED;
-  }
-  const u64 table = GET_NUMBER(files, files_struct, fdt);
-  if ((u32)fd >= GET(table, fdtable, max_fds)) {
-    return NOT_WANTED;
-  }
-  const u64 file = read_word(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8);
+  const u64 file = file_behind(fd);
   if (!file) {
     return NOT_WANTED;
   }
-  const u64 inode = GET_NUMBER(file, file, inode);
-  const u32 mode = GET(inode, inode, mode);
-  const u64 ino = GET(inode, inode, ino);
-  const u64 super = GET_NUMBER(inode, inode, sb);
-  u64 sk = 0;
-  u64 private = 0;
-  u64 stamp = 1;
-  u32 kind = TRACE_NO_KIND;
-  u64 number = ino;
-  u64 distinct = ino;
-  if (as != AS_FILE) {
-    kind = as;
-    distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
-  } else if ((mode & S_IFMT) == S_IFIFO) {
-    kind = TRACE_PIPE;
-    if (GET(super, super_block, magic) != PIPEFS_MAGIC) {
-      kind = TRACE_FIFO;
-      distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
-    }
-  } else if ((mode & S_IFMT) == S_IFSOCK) {
-    private = GET_NUMBER(file, file, private_data);
-    sk = private ? GET_NUMBER(private, socket, sk) : 0;
-    if (!sk) {
-      return NOT_WANTED;
-    }
-    kind = socket_kind(sk);
-    if (kind == TRACE_UNIX) {
-      stamp = GET_NUMBER(sk, unix_sock, peer) + (u64)GET(sk, sock, state);
-    } else if (kind == TRACE_TCP || kind == TRACE_UDP) {
-      stamp =
-          (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 | GET(sk, sock, num);
-      if (GET(sk, sock, family) == AF_INET6) {
-        stamp +=
-            read_word(sk + OFFSET(sock, v6_daddr)) + read_word(sk + OFFSET(sock, v6_daddr) + 8);
-      }
-    }
-  } else if ((mode & S_IFMT) == S_IFCHR) {
-    const u32 major = GET(inode, inode, rdev) >> 20;
-    if (major < UNIX98_PTY_SLAVE_MAJOR && major != TTYAUX_MAJOR) {
-      return NOT_WANTED;
-    }
-    private = GET_NUMBER(file, file, private_data);
-    const u64 tty = private ? GET_NUMBER(private, tty_file_private, tty) : 0;
-    if (!tty) {
-      return NOT_WANTED;
-    }
-    const u32 driver = GET(GET(tty, tty_struct, driver), tty_driver, major);
-    if (driver != UNIX98_PTY_MASTER_MAJOR && driver != UNIX98_PTY_SLAVE_MAJOR) {
-      return NOT_WANTED;
-    }
-    kind = TRACE_PTY;
-    number = GET(tty, tty_struct, index);
-    distinct = number;
+  struct led_to to;
+  if (as == AS_FILE) {
+    identify(&to, file, filter.shm_device, counters.level, true);
   } else {
-    const u32 magic = (u32)GET(super, super_block, magic);
-    if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC) {
-      kind = magic == PID_FS_MAGIC ? TRACE_PIDFD : anonymous_kind(file);
-      private = GET_NUMBER(file, file, private_data);
-      number = private;
-      if (kind == TRACE_EVENTFD) {
-        number = GET(private, eventfd_ctx, id);
-      } else if (kind == TRACE_PIDFD) {
-        const u64 pid = magic == PID_FS_MAGIC ? GET_NUMBER(inode, inode, private) : private;
-        number = own_number(pid);
-        stamp = number + 1;
-      }
-      distinct = number;
-    } else if (magic == MQUEUE_MAGIC) {
-      kind = TRACE_MQ;
-      distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
-    } else if (magic == TMPFS_MAGIC) {
-      const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
-      if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
-        kind = TRACE_MEMFD;
-      } else if (GET(super, super_block, dev) == filter.shm_device) {
-        kind = (u32)text == (u32)NAME8('s', 'e', 'm', '.', 0, 0, 0, 0) ? TRACE_POSIXSEM
-                                                                       : TRACE_POSIXSHM;
-      }
-      distinct = ino ^ (u64)GET(super, super_block, dev) << 36;
-    }
+    see_file(&to, file);
+    to.kind = as;
+    to.distinct = distinct_of(&to, to.number);
   }
+  const u32 kind = to.kind;
   if (kind == TRACE_NO_KIND) {
     return NOT_WANTED;
   }
   if (filter.channel_kind != UNKNOWN_U32) {
-    bool wanted = is_wanted_channel(kind, number);
+    bool wanted = is_wanted_channel(kind, to.number);
     if (!wanted && kind == TRACE_UNIX && filter.channel_kind == TRACE_UNIX) {
-      wanted = peer_inode(sk) == filter.channel;
+      wanted = peer_inode(to.sk) == filter.channel;
     }
     if (!wanted) {
       return NOT_WANTED;
     }
   }
-  const u64 key = make_key(kind, distinct);
+  const u64 key = make_key(kind, to.distinct);
   slot->found_kind = kind;
 #pragma unroll
   for (u32 i = 0; i < TRACE_IGNORED_MAX; i++) {
@@ -499,7 +270,7 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
     }
   }
   slot->found_key = key;
-  if (filter.summary || was_seen(key, stamp)) {
+  if (filter.summary || was_seen(key, to.stamp)) {
     return 0;
   }
   struct trace_channel_record *record = bpf_ringbuf_reserve(&trace_records, sizeof *record, 0);
@@ -507,25 +278,10 @@ __noinline int find_file(u64 pid_tgid, int fd, u32 as) {
     forget(key);
     return NO_ROOM;
   }
-  clear_channel(record);
-  record->channel_kind = kind;
+  describe_channel(record, &to, counters.level);
   record->fd = fd;
   record->key = key;
-  record->number = number;
-  record->device = GET(super, super_block, dev);
   record->tid = (u32)bpf_get_current_pid_tgid();
-  if (kind == TRACE_UNIX) {
-    describe_unix(record, sk);
-  } else if (kind == TRACE_TCP || kind == TRACE_UDP) {
-    describe_inet(record, sk);
-  } else if (!sk) {
-    const u64 dentry = GET_NUMBER(file, file, dentry);
-    record->unlinked = GET(inode, inode, nlink) == 0;
-    const u32 length = GET(dentry, dentry, name_length);
-    record->name_length = (u16)(length < TRACE_NAME_MAX ? length : TRACE_NAME_MAX);
-    bpf_probe_read_kernel_str(record->name, TRACE_NAME_MAX,
-                              (void *)GET_NUMBER(dentry, dentry, name));
-  }
   bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   return 0;
 }
@@ -751,42 +507,6 @@ static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
   return 0;
 }
-
-#if defined(__TARGET_ARCH_arm64)
-static __always_inline u64 argument_of(u64 regs, u32 index) {
-  return index ? read_word(regs + OFFSET(pt_regs, regs) + (u64)index * 8)
-               : GET(regs, pt_regs, orig_x0);
-}
-static __always_inline s64 number_of_call(u64 regs) {
-  return (s64)(s32)GET(regs, pt_regs, syscallno);
-}
-static __always_inline bool is_native(u64 regs) { return true; }
-#else
-static __always_inline u64 argument_of(u64 regs, u32 index) {
-  switch (index) {
-    case 0:
-      return GET(regs, pt_regs, di);
-    case 1:
-      return GET(regs, pt_regs, si);
-    case 2:
-      return GET(regs, pt_regs, dx);
-    case 3:
-      return GET(regs, pt_regs, r10);
-    case 4:
-      return GET(regs, pt_regs, r8);
-    default:
-      return GET(regs, pt_regs, r9);
-  }
-}
-static __always_inline s64 number_of_call(u64 regs) {
-  return (s64)(s32)GET(regs, pt_regs, orig_ax);
-}
-#define USER32_CS 0x23 /* a 32-bit program has other numbers */
-static __always_inline bool is_native(u64 regs) {
-  return (HAS(pt_regs, cs) ? GET(regs, pt_regs, cs) : GET(regs, pt_regs, long_cs) & 0xffff) !=
-         USER32_CS;
-}
-#endif
 
 /**
  * Run once by ipcscope itself, before the others are attached: tells them who that is. User space

@@ -31,6 +31,7 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope why                      what is stuck, and behind what
   ipcscope why 812                  who process 812 waits for, to the root
   ipcscope locks -d 10              what threads wait for in 10 seconds, and who starves
+  ipcscope top                      all of it live, on one screen
   ipcscope limits                   which limits are near, and how each is raised
   ipcscope leaks                    what dead processes left behind, and how that is known
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
@@ -387,6 +388,33 @@ void add_trace_options(CLI::App& app, Options& options) {
   app.add_flag("--strict", options.strict, "exit with 4 where operations were lost")->group(output);
   add_common(app, options);
   app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
+void add_top_options(CLI::App& app, Options& options) {
+  TopOptions& top = options.top;
+  constexpr const char* what = "What is shown";
+  named(app.add_option("--tab", top.tab, "the table to begin with (channels)"),
+        "channels|locks|processes|findings|limits")
+      ->group(what);
+  named(app.add_option("-p,--pid", options.pids, "only rows about these processes"), "PID,...")
+      ->group(what);
+  named(app.add_option("--filter", top.filter, "only rows with these words, as the key \\ does"),
+        "WORDS")
+      ->group(what);
+  named(app.add_option("--sort", top.sort, "by this column of the tab"), "COL")->group(what);
+  app.add_flag("-r,--reverse", top.reverse, "the other way round")->group(what);
+  constexpr const char* when = "How often";
+  named(app.add_option("-d,--interval", top.interval, "between two looks; 2, 500ms (1)"), "TIME")
+      ->group(when);
+  named(app.add_option("-n,--count", top.count, "end after so many frames"), "COUNT")->group(when);
+  constexpr const char* output = "Output";
+  app.add_flag("-b,--batch", top.batch, "print plain frames instead of a screen")->group(output);
+  named(app.add_option("--top", top.most, "with --batch: so many rows of each table"), "N")
+      ->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->description("print each frame as a line of JSON")->group(output);
   app.get_option("--color")->group(output);
 }
 

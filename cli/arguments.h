@@ -29,6 +29,7 @@ void add_limits_options(CLI::App& app, Options& options);
 void add_locks_options(CLI::App& app, Options& options);
 void add_why_options(CLI::App& app, Options& options);
 void add_trace_options(CLI::App& app, Options& options);
+void add_top_options(CLI::App& app, Options& options);
 void add_doctor_options(CLI::App& app, Options& options);
 void add_fixture_options(CLI::App& app, Options& options);
 void add_selftest_options(CLI::App& app, Options& options);

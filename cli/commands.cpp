@@ -14,6 +14,7 @@
 #include "cli/commands/ls.h"
 #include "cli/commands/selftest.h"
 #include "cli/commands/show.h"
+#include "cli/commands/top.h"
 #include "cli/commands/trace.h"
 #include "cli/commands/why.h"
 
@@ -33,6 +34,8 @@ std::span<const Command> command_table() {
        limits_notes, add_limits_options, run_limits},
       {"locks", "Measure", "say which locks and queues cost how much, and who makes whom wait",
        locks_notes, add_locks_options, run_locks},
+      {"top", "Measure", "show the busiest, the fullest and what waits, live on one screen",
+       top_notes, add_top_options, run_top},
       {"trace", "Measure", "print each IPC operation as it happens", trace_notes, add_trace_options,
        run_trace},
       {"doctor", "Check", "say what this kernel and these privileges allow", doctor_notes,

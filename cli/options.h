@@ -75,6 +75,18 @@ struct SelftestOptions {
   std::string jobs;
 };
 
+/// What only `top` understands.
+struct TopOptions {
+  std::string interval;
+  std::string count;
+  std::string tab;
+  std::string sort;
+  std::string filter;
+  std::string most;
+  bool batch = false;
+  bool reverse = false;
+};
+
 /// What was given on the command line; a command looks at those that it offers.
 struct Options {
   std::vector<std::string> words;  ///< KIND..., ID..., PID...
@@ -96,6 +108,7 @@ struct Options {
   TraceOptions trace;
   FixtureOptions fixture;
   SelftestOptions selftest;
+  TopOptions top;
   std::string longer_than;  ///< a duration
   std::string watch;        ///< a duration; empty: once
   bool once = false;        ///< no second look

@@ -332,33 +332,55 @@ std::string WhyReport::verdict(const WaitGraph::Chain& chain) const {
   return text;
 }
 
+namespace {
+
+std::unique_ptr<WhyReport> look_at(std::shared_ptr<const Snapshot> snapshot,
+                                   const WhyQuestion& question, const ProcRoot& proc) {
+  auto report = std::make_unique<WhyReport>(std::move(snapshot));
+  FactReader(*report, proc).read(question);
+  const StuckQuestion stuck = {report->snapshot, *report->graph, report->facts,
+                               question.longer_than_ns};
+  report->findings = find_stuck(stuck);
+  report->counts = count_waits(report->snapshot, *report->graph);
+  if (question.targets.empty()) {
+    report->groups = group_threads(*report, long_waits(stuck));
+  } else {
+    const std::vector<ThreadIndex> threads = chosen_threads(*report, question.targets);
+    report->groups = group_threads(*report, threads);
+    keep_those_of(*report, threads);
+  }
+  return report;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const ProcRoot& proc) {
   for (int look = 1;; look++) {
-    auto report = std::make_unique<WhyReport>();
     Result<Snapshot> snapshot = take_snapshot(question.request, proc);
     if (!snapshot) {
       return Failure(snapshot.error());
     }
     const auto first = std::chrono::steady_clock::now();
-    report->snapshot = std::move(*snapshot);
-    FactReader(*report, proc).read(question);
-    const StuckQuestion stuck = {report->snapshot, *report->graph, report->facts,
-                                 question.longer_than_ns};
-    report->findings = find_stuck(stuck);
-    report->counts = count_waits(report->snapshot, *report->graph);
-    if (question.targets.empty()) {
-      report->groups = group_threads(*report, long_waits(stuck));
-    } else {
-      const std::vector<ThreadIndex> threads = chosen_threads(*report, question.targets);
-      report->groups = group_threads(*report, threads);
-      keep_those_of(*report, threads);
-    }
+    std::unique_ptr<WhyReport> report =
+        look_at(std::make_shared<const Snapshot>(std::move(*snapshot)), question, proc);
     if (!question.twice || look_twice(*report, question, proc, first) || look == most_looks) {
       add_kernel_stacks(*report, proc);
       add_semaphore_notes(*report, proc);
       return report;
     }
   }
+}
+
+std::unique_ptr<WhyReport> explain(std::shared_ptr<const Snapshot> snapshot,
+                                   std::chrono::steady_clock::time_point taken,
+                                   const WhyQuestion& question, const ProcRoot& proc) {
+  std::unique_ptr<WhyReport> report = look_at(std::move(snapshot), question, proc);
+  if (question.twice) {
+    look_twice(*report, question, proc, taken);
+  }
+  add_kernel_stacks(*report, proc);
+  add_semaphore_notes(*report, proc);
+  return report;
 }
 
 }  // namespace ipcscope

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "analysis/stuck.h"
@@ -38,9 +39,14 @@ struct KernelSleep {
   std::string reason;                  ///< "disk", "FUSE, served by sshfs[12]"; empty: unknown
 };
 
-/// One answer of `why`. The graph refers to the snapshot, so it stays where it was made.
+/// One answer of `why`. The graph refers to the snapshot, which stays as long.
 struct WhyReport {
-  Snapshot snapshot;
+  explicit WhyReport(std::shared_ptr<const Snapshot> of) : kept(std::move(of)), snapshot(*kept) {}
+  WhyReport(const WhyReport&) = delete;
+  WhyReport& operator=(const WhyReport&) = delete;
+
+  const std::shared_ptr<const Snapshot> kept;
+  const Snapshot& snapshot;
   WaitFacts facts;
   std::optional<WaitGraph> graph;
   std::vector<ChainGroup> groups;  ///< of the threads asked for, or that wait long
@@ -72,5 +78,11 @@ struct WhyQuestion {
 /// Looks at the host once, and at the threads of findings twice. Fails when nothing could be
 /// collected. A target that is not in the snapshot is left out of the groups.
 Result<std::unique_ptr<WhyReport>> ask_why(const WhyQuestion& question, const ProcRoot& proc);
+
+/// The same from a snapshot that is there already, taken at this time with Request::relations: the
+/// request of the question means nothing. Threads that have moved since are in no finding.
+std::unique_ptr<WhyReport> explain(std::shared_ptr<const Snapshot> snapshot,
+                                   std::chrono::steady_clock::time_point taken,
+                                   const WhyQuestion& question, const ProcRoot& proc);
 
 }  // namespace ipcscope

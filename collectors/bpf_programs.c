@@ -27,28 +27,28 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
 
 static void find_state(struct walk_state* state, unsigned long long* realtime_offset,
                        unsigned long long* files_seen, unsigned long long* items_lost,
-                       unsigned* paused_pid) {
+                       unsigned* paused_pid, long long* clock_offset) {
   state->realtime_offset = realtime_offset;
   state->files_seen = files_seen;
   state->items_lost = items_lost;
   state->paused_pid = paused_pid;
+  state->clock_offset = clock_offset;
   state->relations = NULL;
   state->wanted = -1;
 }
 
-#define EXPOSE_FULL(state, skeleton)                                        \
-  find_state(state, (unsigned long long*)&(skeleton)->bss->realtime_offset, \
-             (unsigned long long*)&(skeleton)->bss->files_seen,             \
-             (unsigned long long*)&(skeleton)->bss->items_lost, &(skeleton)->bss->paused_pid)
+#define EXPOSE_FULL(state, skeleton)                                                          \
+  find_state(state, (unsigned long long*)&(skeleton)->bss->realtime_offset,                   \
+             (unsigned long long*)&(skeleton)->bss->files_seen,                               \
+             (unsigned long long*)&(skeleton)->bss->items_lost, &(skeleton)->bss->paused_pid, \
+             (long long*)&(skeleton)->data->clock_offset)
 
 /* Only the programs with direct reads tell related processes from others. */
-#define EXPOSE_LIGHT(state, skeleton)                              \
-  do {                                                             \
-    EXPOSE_FULL(state, skeleton);                                  \
-    if ((state)->is_confined) {                                    \
-      (state)->relations = &(skeleton)->bss->relations;            \
-      (state)->wanted = (skeleton)->maps.wanted_identities.map_fd; \
-    }                                                              \
+#define EXPOSE_LIGHT(state, skeleton)                            \
+  do {                                                           \
+    EXPOSE_FULL(state, skeleton);                                \
+    (state)->relations = &(skeleton)->bss->relations;            \
+    (state)->wanted = (skeleton)->maps.wanted_identities.map_fd; \
   } while (0)
 
 /* NOLINTBEGIN(bugprone-macro-parentheses): names cannot stand in parentheses. */

@@ -29,6 +29,7 @@ struct walk_state {
   unsigned long long* files_seen;
   unsigned long long* items_lost;
   unsigned* paused_pid;        /* 0: the next walk begins anew */
+  long long* clock_offset;     /* scheduler clock - CLOCK_MONOTONIC, as far as this walk knows */
   struct relations* relations; /* NULL: every walk covers all processes */
   int wanted;                  /* the map of identities that relations.wanted is the filter of */
 };

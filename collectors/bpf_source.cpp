@@ -22,6 +22,7 @@
 #include "bpf/shmem.h"
 #include "bpf/thread.h"
 #include "collectors/base/fd.h"
+#include "collectors/bpf_map.h"
 #include "collectors/bpf_programs.h"
 #include "collectors/kernel_layout.h"
 #include "collectors/mechanism.h"
@@ -173,9 +174,15 @@ class BpfSource final : public Source {
   Result<void> mappings(const Request& request, const RecordSink& sink,
                         std::vector<Coverage>& coverage) override;
   [[nodiscard]] bool is_proved() const override { return is_proved_; }
+  [[nodiscard]] bool can_confine() const override {
+    return state_.relations != nullptr && mappings_.error == 0;
+  }
 
  private:
-  [[nodiscard]] bool can_tell_related() const;
+  void begin();
+  [[nodiscard]] bool can_tell_related(const Request& request) const;
+  Result<void> walk_part(const Request& request, const RecordSink& sink, uint64_t& malformed);
+  Result<void> walk_alone(const Request& request, Drain& drain);
   Result<void> walk_all(Drain& drain);
   Result<void> walk_related(const Request& request, const RecordSink& sink, uint64_t& malformed);
   bool prove(ReferenceProof& proof, Drain& kept);
@@ -194,11 +201,15 @@ class BpfSource final : public Source {
   std::vector<u32> described_;  ///< processes, when not all are
   uint32_t own_net_ns_ = own_namespace("net");
   LocalRoutes routes_;
+  bool was_related_ = false;  ///< the walk left what to look for in the programs
   bool is_proved_ = false;
 };
 
 /// As many processes a walk can be confined to.
 constexpr size_t chosen_max = 16;
+bool is_confined(const Request& request) {
+  return !request.alone && !request.pids.empty() && request.pids.size() <= chosen_max;
+}
 
 /// Memory that both sides map costs 0.3 ms a MiB.
 constexpr unsigned ring_bytes = 4U << 20;
@@ -213,7 +224,7 @@ Result<void> BpfSource::load(const Request& request, const Expected& expected) {
   }
   std::thread beside(
       [&] { mappings_.error = -load_mappings(&mappings_.program, &*layout, BPF_LOADING_BEST); });
-  state_.is_confined = !request.pids.empty() && request.pids.size() <= chosen_max;
+  state_.is_confined = is_confined(request) ? 1 : 0;
   state_.wanted_max =
       state_.is_confined
           ? static_cast<unsigned>(std::min<size_t>(WANTED_MAX, 1024 + 8 * expected.descriptors))
@@ -296,10 +307,11 @@ Result<void> run_for(Loaded& loaded, u32 pid, Drain& drain) {
   char unused[256];
   while (true) {
     const ssize_t got = ::read(iterator.get(), unused, sizeof unused);
-    if (got < 0 && errno != EAGAIN && errno != EINTR) {
-      return system_failure("reading the BPF iterator over one process");
-    }
+    const int error = errno;
     loaded.drain();
+    if (got < 0 && error != EAGAIN && error != EINTR) {
+      return system_failure("reading the BPF iterator over one process", error);
+    }
     if (got == 0) {
       return {};
     }
@@ -307,8 +319,8 @@ Result<void> run_for(Loaded& loaded, u32 pid, Drain& drain) {
 }
 
 /// Whether a walk can be confined to some processes and those that they have to do with.
-bool BpfSource::can_tell_related() const {
-  return state_.relations != nullptr && mappings_.error == 0;
+bool BpfSource::can_tell_related(const Request& request) const {
+  return state_.is_confined != 0 && is_confined(request) && can_confine();
 }
 
 void BpfSource::read_mappings() {
@@ -324,6 +336,7 @@ void BpfSource::read_mappings() {
 /// references that the kernel counts, or else by a look at all others.
 Result<void> BpfSource::walk_related(const Request& request, const RecordSink& sink,
                                      uint64_t& malformed) {
+  was_related_ = true;
   InOrder ordered(sink);
   ReferenceProof proof({request.pids.begin(), request.pids.end()},
                        [this](const InetAddress& address, uint32_t net_ns) {
@@ -455,21 +468,70 @@ Result<void> BpfSource::walk_all(Drain& drain) {
   return done;
 }
 
-Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
-                             std::vector<Coverage>& coverage) {
+/// Only these processes. What they have to do with others is not looked for.
+Result<void> BpfSource::walk_alone(const Request& request, Drain& drain) {
+  const RecordSink keep = [&](const record& fact) {
+    known_mappings_.push_back(reinterpret_cast<const mapping_record&>(fact));
+  };
+  Drain mappings{keep};
+  for (const pid_t pid : request.pids) {
+    *state_.paused_pid = 0;
+    if (Result<void> done = run_for(walk_, static_cast<u32>(pid), drain); !done) {
+      return done;
+    }
+    if (Result<void> done = run_for(mappings_, static_cast<u32>(pid), mappings); !done) {
+      return done;
+    }
+  }
+  mappings_read_ = Result<void>();
+  mappings_lost_ = mappings.malformed;
+  return {};
+}
+
+/// As much of the host as the request is about.
+Result<void> BpfSource::walk_part(const Request& request, const RecordSink& sink,
+                                  uint64_t& malformed) {
+  if (can_tell_related(request)) {
+    return walk_related(request, sink, malformed);
+  }
+  Drain drain{sink};
+  Result<void> done = request.alone && !request.pids.empty() && can_confine()
+                          ? walk_alone(request, drain)
+                          : walk_all(drain);
+  malformed = drain.malformed;
+  return done;
+}
+
+/// Forgets the walk before this one.
+void BpfSource::begin() {
   *state_.realtime_offset = nanoseconds(CLOCK_REALTIME) - nanoseconds(CLOCK_MONOTONIC);
   *state_.files_seen = 0;
   *state_.items_lost = 0;
-  Drain drain{sink};
-  if (Result<void> done =
-          can_tell_related() ? walk_related(request, sink, drain.malformed) : walk_all(drain);
-      !done) {
+  *state_.paused_pid = 0;
+  *state_.clock_offset = -(1LL << 62);  // one clock is steered and the other is not
+  known_mappings_.clear();
+  mappings_read_.reset();
+  mappings_lost_ = 0;
+  routes_ = {};
+  is_proved_ = false;
+  described_.clear();
+  if (std::exchange(was_related_, false)) {
+    *state_.relations = {};
+    (void)take_all<u64, u8>(state_.wanted, [](u64 /*identity*/, u8 /*present*/) {});
+  }
+}
+
+Result<void> BpfSource::walk(const Request& request, const RecordSink& sink,
+                             std::vector<Coverage>& coverage) {
+  begin();
+  uint64_t malformed = 0;
+  if (Result<void> done = walk_part(request, sink, malformed); !done) {
     return done;
   }
   Coverage seen;
   seen.source = "bpf-iter-task";
   seen.checked = *state_.files_seen;
-  seen.lost = *state_.items_lost + drain.malformed;
+  seen.lost = *state_.items_lost + malformed;
   if (seen.lost > 0) {
     seen.state = Coverage::State::partial;
     seen.reason = "lists that were longer than the kernel side may walk";

@@ -17,6 +17,7 @@ enum class SourceChoice : uint8_t { automatic, bpf, proc };
 struct Request {
   SourceChoice source = SourceChoice::automatic;
   std::vector<pid_t> pids;  ///< only channels with an endpoint here, peers included; empty: all
+  bool alone = false;  ///< with pids: without the other ends of their channels, where BPF can do so
   std::bitset<kind_count> kinds;  ///< none set: all
   bool relations = false;         ///< Snapshot::watched and Snapshot::reach
   [[nodiscard]] bool is_about(uint32_t pid) const {

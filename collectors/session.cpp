@@ -137,28 +137,9 @@ using Part = Result<void> (Source::*)(const Request&, const RecordSink&, std::ve
 /// The sources in the order in which they are to be asked.
 class Sources {
  public:
-  Sources(const Request& request, const ProcRoot& proc, size_t files)
-      : proc_(proc), request_(request), expected_{files, 0} {}
-
-  /// Fails when BPF was asked for and cannot be had.
-  Result<void> open(std::vector<Coverage>& coverage) {
-    if (request_.source == SourceChoice::proc) {
-      return {};
-    }
-    expected_.descriptors = descriptors_of(request_.pids, proc_);
-    Result<std::unique_ptr<Source>> opened = open_bpf_source(request_, expected_);
-    if (opened) {
-      bpf_ = std::move(*opened);
-      return {};
-    }
-    if (request_.source == SourceChoice::bpf) {
-      return Failure(opened.error());
-    }
-    coverage.push_back(
-        {"bpf", Coverage::State::unavailable, 0, 0, 0, opened.error().text(),
-         "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
-    return {};
-  }
+  /// bpf: null where it is not to be asked.
+  Sources(const Request& request, const ProcRoot& proc, Source* bpf)
+      : proc_(proc), request_(request), bpf_(bpf) {}
 
   [[nodiscard]] bool has_bpf() const { return bpf_ != nullptr; }
   [[nodiscard]] bool is_proved() const { return bpf_ != nullptr && bpf_->is_proved(); }
@@ -166,7 +147,7 @@ class Sources {
   /// One part from the best source that can give it.
   Result<void> collect(Part part, const char* name, const RecordSink& sink,
                        std::vector<Coverage>& coverage) {
-    if (bpf_) {
+    if (bpf_ != nullptr) {
       uint64_t taken = 0;
       const RecordSink counted = [&](const record& fact) {
         taken++;
@@ -191,8 +172,7 @@ class Sources {
  private:
   const ProcRoot& proc_;
   const Request& request_;
-  Expected expected_;
-  std::unique_ptr<Source> bpf_;
+  Source* bpf_;
 };
 
 }  // namespace
@@ -206,26 +186,47 @@ void describe_host(std::string& host, std::string& kernel, int64_t& time_ns, int
   boot_ns = clock_ns(CLOCK_BOOTTIME);
 }
 
-Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
+void Session::open(const Request& request) {
+  if (request.source == SourceChoice::proc || bpf_ || refusal_) {
+    return;
+  }
+  Result<std::unique_ptr<Source>> opened =
+      open_bpf_source(request, {open_files(proc_), descriptors_of(request.pids, proc_)});
+  if (opened) {
+    bpf_ = std::move(*opened);
+  } else {
+    refusal_ = opened.error();
+  }
+}
+
+Result<Snapshot> Session::take(const Request& request) {
   SnapshotBuilder builder;
   Snapshot& snapshot = builder.snapshot();
   describe_host(snapshot.host, snapshot.kernel, snapshot.time_ns, snapshot.boot_ns);
-  const size_t files = open_files(proc);
-  builder.expect(files);
-  Assembly assembly(builder, proc, request);
+  open(request);
+  Source* bpf = request.source == SourceChoice::proc ? nullptr : bpf_.get();
+  if (bpf == nullptr && request.source == SourceChoice::bpf) {
+    return Failure(*refusal_);
+  }
+  if (bpf == nullptr && request.source == SourceChoice::automatic) {
+    snapshot.coverage.push_back(
+        {"bpf", Coverage::State::unavailable, 0, 0, 0, refusal_->text(),
+         "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
+  }
+  if (!request.alone) {
+    builder.expect(open_files(proc_));
+  }
+  Assembly assembly(builder, proc_, request);
   Dispatch dispatch(assembly);
   const RecordSink sink = [&](const record& fact) { dispatch.take(fact); };
 
-  Sources sources(request, proc, files);
-  if (Result<void> done = sources.open(snapshot.coverage); !done) {
-    return Failure(done.error());
-  }
+  Sources sources(request, proc_, bpf);
   if (Result<void> done = sources.collect(&Source::walk, "bpf-iter-task", sink, snapshot.coverage);
       !done) {
     return Failure(done.error());
   }
-  if (sources.has_bpf() && !sources.is_proved()) {
-    cover_hidden(assembly, proc, snapshot.coverage);
+  if (sources.has_bpf() && !sources.is_proved() && !request.alone) {
+    cover_hidden(assembly, proc_, snapshot.coverage);
   }
   if (Result<void> done =
           sources.collect(&Source::mappings, "bpf-iter-vma", sink, snapshot.coverage);
@@ -235,6 +236,10 @@ Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
   }
   dispatch.finish();
   return builder.finish();
+}
+
+Result<Snapshot> take_snapshot(const Request& request, const ProcRoot& proc) {
+  return Session(proc).take(request);
 }
 
 }  // namespace ipcscope

@@ -28,6 +28,8 @@ class Source {
                                 std::vector<Coverage>& coverage) = 0;
   /// Whether nothing that was not seen can have to do with the processes of the request.
   [[nodiscard]] virtual bool is_proved() const { return false; }
+  /// Whether Request::alone spares it the rest of the host.
+  [[nodiscard]] virtual bool can_confine() const { return false; }
 };
 
 }  // namespace ipcscope

@@ -113,18 +113,7 @@ void print(const Options& options, const Stage& stage, const WhyQuestion& questi
   }
 }
 
-/// What tells a finding or a chain from those that were told already.
-std::string identity(const Finding& finding) {
-  std::string text = finding.rule;
-  for (const int32_t tid : finding.tids) {
-    text += fmt::format(" {}", tid);
-  }
-  for (const std::string& channel : finding.channels) {
-    text += " " + channel;
-  }
-  return text;
-}
-
+/// What tells a chain from those that were told already.
 std::string identity(const WhyReport& report, const ChainGroup& group) {
   std::string text = fmt::format("{}", static_cast<int>(group.chain.root));
   for (const WaitGraph::Step& step : group.chain.steps) {
@@ -147,7 +136,7 @@ class News {
     };
     report.findings.erase(
         std::remove_if(report.findings.begin(), report.findings.end(),
-                       [&](const Finding& each) { return is_old(identity(each)); }),
+                       [&](const Finding& each) { return is_old(finding_identity(each)); }),
         report.findings.end());
     report.groups.erase(
         std::remove_if(report.groups.begin(), report.groups.end(),

@@ -211,6 +211,11 @@ void ChannelJson::write(const Wait& wait, bool with_channel) {
 
 void ChannelJson::write(const Channel& channel) {
   json_.begin_object();
+  write_members(channel);
+  json_.end_object();
+}
+
+void ChannelJson::write_members(const Channel& channel) {
   json_.text("id", channel.id);
   json_.member("kind", kind_name(channel.kind));
   json_.text("name", channel.name, true);
@@ -248,7 +253,6 @@ void ChannelJson::write(const Channel& channel) {
     write(snapshot_.waits[wait], false);
   }
   json_.end_array();
-  json_.end_object();
 }
 
 namespace {

@@ -26,6 +26,8 @@ class ChannelJson {
   ChannelJson(Output& out, Json& json, const Snapshot& snapshot);
 
   void write(const Channel& channel);
+  /// Without the brackets, for those who have more to say of it.
+  void write_members(const Channel& channel);
   /// With the channel's id beside it where with_channel says so.
   void write(const Wait& wait, bool with_channel);
 

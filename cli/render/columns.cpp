@@ -46,16 +46,6 @@ bool in_messages(const Channel& channel) {
          (channel.depth_messages && !channel.capacity_bytes && !channel.depth_bytes);
 }
 
-/// Nothing when either number is unknown.
-std::optional<unsigned> fullness(const Channel& channel) {
-  const auto& used = in_messages(channel) ? channel.depth_messages : channel.depth_bytes;
-  const auto& limit = in_messages(channel) ? channel.capacity_messages : channel.capacity_bytes;
-  if (!used || !limit) {
-    return std::nullopt;
-  }
-  return percent(*used, *limit);
-}
-
 /// Memory has a size, and nothing is queued in it.
 bool is_memory(Kind kind) {
   return kind == Kind::shm || kind == Kind::posixshm || kind == Kind::memfd || kind == Kind::mmap;
@@ -303,6 +293,15 @@ std::vector<Column> make_columns() {
 }
 
 }  // namespace
+
+std::optional<unsigned> fullness(const Channel& channel) {
+  const auto& used = in_messages(channel) ? channel.depth_messages : channel.depth_bytes;
+  const auto& limit = in_messages(channel) ? channel.capacity_messages : channel.capacity_bytes;
+  if (!used || !limit) {
+    return std::nullopt;
+  }
+  return percent(*used, *limit);
+}
 
 void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style) {
   switch (attribute.type) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,10 @@ struct Column {
   [[nodiscard]] std::string heading() const;
   [[nodiscard]] Style style(const ColumnContext& context, const Channel& channel) const;
 };
+
+/// Hundredths of its capacity that are queued, in messages or bytes, whichever limits it; nothing
+/// when either number is unknown.
+std::optional<unsigned> fullness(const Channel& channel);
 
 /// Appends the value of an attribute for people, escaped.
 void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style);

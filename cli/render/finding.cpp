@@ -64,6 +64,32 @@ void write_finding(Output& out, const Terminal& terminal, const Finding& finding
   }
 }
 
+void write_members(Json& json, const Finding& finding) {
+  json.member("rule", finding.rule);
+  json.member("severity", severity_name(finding.severity));
+  json.text("summary", finding.summary);
+  json.key("pids");
+  json.begin_array();
+  for (const int32_t pid : finding.pids) {
+    json.number(pid);
+  }
+  json.end_array();
+  json.key("tids");
+  json.begin_array();
+  for (const int32_t tid : finding.tids) {
+    json.number(tid);
+  }
+  json.end_array();
+  json.key("channels");
+  json.begin_array();
+  for (const std::string& channel : finding.channels) {
+    json.string(channel);
+  }
+  json.end_array();
+  write_evidence(json, finding);
+  json.text("advice", finding.advice, true);
+}
+
 void write_findings(Json& json, const std::vector<Finding>& findings, bool one_line) {
   json.key("findings");
   json.begin_array();
@@ -72,29 +98,7 @@ void write_findings(Json& json, const std::vector<Finding>& findings, bool one_l
       json.break_line();
     }
     json.begin_object();
-    json.member("rule", finding.rule);
-    json.member("severity", severity_name(finding.severity));
-    json.text("summary", finding.summary);
-    json.key("pids");
-    json.begin_array();
-    for (const int32_t pid : finding.pids) {
-      json.number(pid);
-    }
-    json.end_array();
-    json.key("tids");
-    json.begin_array();
-    for (const int32_t tid : finding.tids) {
-      json.number(tid);
-    }
-    json.end_array();
-    json.key("channels");
-    json.begin_array();
-    for (const std::string& channel : finding.channels) {
-      json.string(channel);
-    }
-    json.end_array();
-    write_evidence(json, finding);
-    json.text("advice", finding.advice, true);
+    write_members(json, finding);
     json.end_object();
   }
   json.end_array();

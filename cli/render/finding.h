@@ -12,6 +12,8 @@ namespace ipcscope {
 
 /// Its summary, evidence and advice, a line each.
 void write_finding(Output& out, const Terminal& terminal, const Finding& finding);
+/// The members of its object; the brackets are the caller's.
+void write_members(Json& json, const Finding& finding);
 /// The member `findings`. one_line: no line breaks within it.
 void write_findings(Json& json, const std::vector<Finding>& findings, bool one_line);
 

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "analysis/finding.h"
 #include "cli/leak_report.h"
 #include "cli/render/output.h"
 #include "cli/render/table.h"
@@ -49,6 +50,8 @@ void write_leaks(Output& out, const Terminal& terminal, const LeakReport& report
                  const LeakForm& form);
 /// Why the verdict is what it is, in one line; raw bytes.
 std::string why(const Leak& leak);
+/// A leak as the finding that it is.
+Finding leak_finding(const Leak& leak);
 /// "leaked: 14 of 4,096 segments, 2.3 GiB; 61 of 32,000 semaphore sets", or that there is nothing;
 /// then what was left out. Some lines.
 std::vector<std::string> leak_totals(const LeakReport& report);

@@ -2,15 +2,16 @@
 #include <fmt/format.h>
 
 #include "cli/render/channel_json.h"
+#include "cli/render/finding.h"
 #include "cli/render/leaks.h"
 
 namespace ipcscope {
 
 namespace {
 
-std::string_view severity(const Leak& leak) {
+Severity severity(const Leak& leak) {
   const bool matters = leak.verdict == Verdict::leaked || leak.verdict == Verdict::suspect;
-  return matters ? "warning" : "info";
+  return matters ? Severity::warning : Severity::info;
 }
 
 void write_evidence(Json& json, const Leak& leak) {
@@ -45,7 +46,7 @@ void write_leak(Json& json, const LeakReport& report, size_t index, UserNames& u
   json.member("verdict",
               verdict_name(leak.verdict == Verdict::info ? Verdict::suspect : leak.verdict));
   json.member("rule", leak.rule);
-  json.member("severity", severity(leak));
+  json.member("severity", severity_name(severity(leak)));
   json.key("removable");
   json.boolean(is_removable(leak));
   json.key("namespace");
@@ -62,26 +63,6 @@ void write_leak(Json& json, const LeakReport& report, size_t index, UserNames& u
   if (!report.planned.empty()) {
     write_outcome(json, report, index);
   }
-  json.end_object();
-}
-
-void write_finding(Json& json, const Leak& leak) {
-  json.begin_object();
-  json.member("rule", leak.rule);
-  json.member("severity", severity(leak));
-  json.text("summary", fmt::format("{} was left behind: {}", leak.id, why(leak)));
-  for (const char* key : {"pids", "tids"}) {  // whoever had it has ended
-    json.key(key);
-    json.raw("[]");
-  }
-  json.key("channels");
-  json.begin_array();
-  json.string(leak.id);
-  json.end_array();
-  write_evidence(json, leak);
-  json.text("advice", fmt::format("'ipcscope leaks --clean --dry-run {}' shows what a removal "
-                                  "would do, see ipcscope-leaks(1)",
-                                  leak.kind));
   json.end_object();
 }
 
@@ -130,6 +111,22 @@ void write_totals(Json& json, const LeakReport& report) {
 
 }  // namespace
 
+Finding leak_finding(const Leak& leak) {
+  Finding finding;
+  finding.rule = leak.rule;
+  finding.severity = severity(leak);
+  finding.summary = fmt::format("{} was left behind: {}", leak.id, why(leak));
+  finding.channels = {leak.id};
+  for (const LeakEvidence& each : leak.evidence) {
+    finding.evidence.push_back({each.fact, each.text});
+  }
+  finding.advice = fmt::format(
+      "'ipcscope leaks --clean --dry-run {}' shows what a removal would do, see "
+      "ipcscope-leaks(1)",
+      leak.kind);
+  return finding;
+}
+
 void write_leaks_json(Output& out, const LeakReport& report) {
   Json json(out);
   UserNames users;
@@ -145,15 +142,13 @@ void write_leaks_json(Output& out, const LeakReport& report) {
   write_totals(json, report);
   write_left_out(json, "other_namespaces", report.other_namespaces);
   write_left_out(json, "other_users", report.other_users);
-  json.key("findings");
-  json.begin_array();
+  std::vector<Finding> findings;
   for (const Leak& leak : report.leaks) {
     if (leak.verdict == Verdict::leaked) {
-      json.break_line();
-      write_finding(json, leak);
+      findings.push_back(leak_finding(leak));
     }
   }
-  json.end_array();
+  write_findings(json, findings, false);
   json.end_object();
   out.put('\n');
 }

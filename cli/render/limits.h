@@ -52,6 +52,8 @@ void write_near_limits(Output& out, const Terminal& terminal, const LimitReport&
 /// "1 critical and 2 near; 12 of 61 limits shown, --all shows the others"
 std::string limits_summary(const LimitReport& report);
 
+/// The object of one limit.
+void write_limit(Json& json, const LimitUse& use, UserNames& users);
 /// The members `limits` and `findings`.
 void write_limits(Json& json, const LimitReport& report, UserNames& users);
 /// The whole object of `limits --json`.

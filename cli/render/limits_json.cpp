@@ -20,7 +20,9 @@ void write_user(Json& json, const LimitUser& user, UserNames& users) {
   json.end_object();
 }
 
-void write_use(Json& json, const LimitUse& use, UserNames& users) {
+}  // namespace
+
+void write_limit(Json& json, const LimitUse& use, UserNames& users) {
   json.begin_object();
   json.text("name", use.name);
   json.text("scope", use.scope);
@@ -52,14 +54,12 @@ void write_use(Json& json, const LimitUse& use, UserNames& users) {
   json.end_object();
 }
 
-}  // namespace
-
 void write_limits(Json& json, const LimitReport& report, UserNames& users) {
   json.key("limits");
   json.begin_array();
   for (const LimitUse& use : report.uses) {
     json.break_line();
-    write_use(json, use, users);
+    write_limit(json, use, users);
   }
   json.end_array();
   write_findings(json, report.findings, false);

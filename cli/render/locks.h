@@ -4,6 +4,7 @@
 #include <string>
 
 #include "cli/lock_report.h"
+#include "cli/render/json.h"
 #include "cli/render/output.h"
 #include "cli/render/terminal.h"
 
@@ -23,6 +24,8 @@ void write_histogram(Output& out, const DurationHistogram& histogram, size_t ind
 
 /// The whole object. one_line: no line breaks within it.
 void write_locks_json(Output& out, const LockReport& report, bool one_line);
+/// The object of one lock in it.
+void write_lock_json(Json& json, const LockReport& report, uint32_t lock);
 
 /// "950", "12.3k", "1.2M": at most five characters.
 std::string short_count(uint64_t count);

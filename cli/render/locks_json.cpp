@@ -14,10 +14,11 @@ namespace {
 
 class LocksJson {
  public:
-  LocksJson(Output& out, const LockReport& report, bool one_line)
-      : json_(out), report_(report), window_(report.window), one_line_(one_line) {}
+  LocksJson(Json& json, const LockReport& report, bool one_line)
+      : json_(json), report_(report), window_(report.window), one_line_(one_line) {}
 
   void write();
+  void write_lock_object(const LockUse& lock);
 
  private:
   void begin_item() {
@@ -53,7 +54,6 @@ class LocksJson {
   void write_holders(const LockUse& lock);
   void write_pairs(const LockUse& lock);
   void write_stacks(const LockUse& lock);
-  void write_lock_object(const LockUse& lock);
   void write_histogram_of(std::string_view key, const DurationHistogram& histogram);
   void write_taken(const LockUse& lock);
   void write_deep();
@@ -61,7 +61,7 @@ class LocksJson {
   void write_locks_array();
   void write_threads();
 
-  Json json_;
+  Json& json_;
   const LockReport& report_;
   const LockWindow& window_;
   bool one_line_;
@@ -374,8 +374,13 @@ void LocksJson::write() {
 }  // namespace
 
 void write_locks_json(Output& out, const LockReport& report, bool one_line) {
-  LocksJson(out, report, one_line).write();
+  Json json(out);
+  LocksJson(json, report, one_line).write();
   out.put('\n');
+}
+
+void write_lock_json(Json& json, const LockReport& report, uint32_t lock) {
+  LocksJson(json, report, true).write_lock_object(report.lock(lock));
 }
 
 }  // namespace ipcscope

@@ -29,7 +29,7 @@ class DeadlockedHost {
     for (const ThreadIndex each : {a, b, behind}) {
       host_.asleep(each, 60);
     }
-    report.snapshot = host_.take();
+    *snapshot = host_.take();
     report.graph.emplace(report.snapshot, report.facts);
     const StuckQuestion question = {report.snapshot, *report.graph, report.facts};
     report.findings = find_stuck(question);
@@ -37,7 +37,8 @@ class DeadlockedHost {
     report.groups = {{report.graph->chain(behind), {behind}}};
     report.apart_ms = 52;
   }
-  WhyReport report;
+  std::shared_ptr<Snapshot> snapshot = std::make_shared<Snapshot>();
+  WhyReport report{snapshot};
 
  private:
   Host host_;
@@ -100,7 +101,7 @@ TEST_CASE("findings, then what was looked at", "[render_why]") {
   CHECK(text().find("nothing stuck") == std::string::npos);
   host.report.findings.clear();
   CHECK(text().ends_with("\nnothing stuck\n"));
-  host.report.snapshot.coverage.push_back(
+  host.snapshot->coverage.push_back(
       {"proc-fd", Coverage::State::partial, 9, 2, 0, "not yours", "be root"});
   CHECK(text().ends_with("\nnothing stuck was found; 2 could not be read (not yours: be root)\n"));
 }

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The system call that the current task is in or has just done, and what its descriptors lead to.
+ *
+ * Its users run on all CPUs at once, so nothing here is kept in global variables (and number_of()
+ * of kernel.h, which does, is not used).
+ */
+#ifndef IPCSCOPE_CALL_H
+#define IPCSCOPE_CALL_H
+
+#include "trace.h"
+
+#include "kernel.h"
+
+#define PIPEFS_MAGIC 0x50495045
+#define ANON_INODE_FS_MAGIC 0x09041934
+#define PID_FS_MAGIC 0x50494446
+#define MQUEUE_MAGIC 0x19800202
+#define TMPFS_MAGIC 0x01021994
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+#define S_IFCHR 0020000
+#define S_IFIFO 0010000
+#define AF_UNIX 1
+#define AF_INET 2
+#define AF_INET6 10
+#define AF_NETLINK 16
+#define AF_PACKET 17
+#define AF_VSOCK 40
+#define IPPROTO_TCP 6
+#define IPPROTO_UDP 17
+#define IPPROTO_UDPLITE 136
+#define IPPROTO_MPTCP 262
+#define TCP_LISTEN 10
+#define TTYAUX_MAJOR 5
+#define UNIX98_PTY_MASTER_MAJOR 128
+#define UNIX98_PTY_SLAVE_MAJOR 136
+#define UPID_SIZE 16
+
+/*
+ * The word at an address, as a number. For the verifier it is the number of an inode: with direct
+ * reads, a pointer would have a type that allows no arithmetic.
+ */
+static __always_inline u64 read_word(u64 address) {
+  return GET(address - OFFSET(inode, ino), inode, ino);
+}
+
+/* A member that is a pointer, as a number: what it points to is read through GET() again. */
+#define GET_NUMBER(address, structure, member) read_word((u64)(address) + OFFSET(structure, member))
+
+/** The number of a struct pid in a PID namespace of this level, 0 when it has none there. */
+static __always_inline u32 number_at(u64 pid, u32 level) {
+  if (!pid || GET(pid, pid, level) < level) {
+    return 0;
+  }
+  return (u32)read_word(pid + OFFSET(pid, numbers) + (u64)level * UPID_SIZE);
+}
+
+static __always_inline u64 make_key(u64 kind, u64 number) {
+  return (kind + 1) << 56 | (number & 0xffffffffffffffULL);
+}
+
+#if defined(__TARGET_ARCH_arm64)
+static __always_inline u64 argument_of(u64 regs, u32 index) {
+  return index ? read_word(regs + OFFSET(pt_regs, regs) + (u64)index * 8)
+               : GET(regs, pt_regs, orig_x0);
+}
+static __always_inline s64 number_of_call(u64 regs) {
+  return (s64)(s32)GET(regs, pt_regs, syscallno);
+}
+static __always_inline bool is_native(u64 regs) { return true; }
+#else
+static __always_inline u64 argument_of(u64 regs, u32 index) {
+  switch (index) {
+    case 0:
+      return GET(regs, pt_regs, di);
+    case 1:
+      return GET(regs, pt_regs, si);
+    case 2:
+      return GET(regs, pt_regs, dx);
+    case 3:
+      return GET(regs, pt_regs, r10);
+    case 4:
+      return GET(regs, pt_regs, r8);
+    default:
+      return GET(regs, pt_regs, r9);
+  }
+}
+static __always_inline s64 number_of_call(u64 regs) {
+  return (s64)(s32)GET(regs, pt_regs, orig_ax);
+}
+#define USER32_CS 0x23 /* a 32-bit program has other numbers */
+static __always_inline bool is_native(u64 regs) {
+  return (HAS(pt_regs, cs) ? GET(regs, pt_regs, cs) : GET(regs, pt_regs, long_cs) & 0xffff) !=
+         USER32_CS;
+}
+#endif
+
+static __always_inline void clear_channel(struct trace_channel_record *record) {
+  __builtin_memset(record, 0, sizeof *record);
+  record->kind = TRACE_CHANNEL;
+  record->fd = -1;
+}
+
+/** The inode number of a socket; 0 when it has no file (any more, or yet). */
+static __always_inline u64 socket_inode(u64 sk) {
+  const u64 socket = GET_NUMBER(sk, sock, socket);
+  if (!socket) {
+    return 0;
+  }
+  const u64 file = GET_NUMBER(socket, socket, file);
+  return file ? GET(GET(file, file, inode), inode, ino) : 0;
+}
+
+static __always_inline u64 peer_inode(u64 sk) {
+  const u64 peer = GET_NUMBER(sk, unix_sock, peer);
+  return peer ? socket_inode(peer) : 0;
+}
+
+static __always_inline void describe_unix(struct trace_channel_record *record, u64 sk, u32 level) {
+  record->unix_end.peer_inode = peer_inode(sk);
+  record->unix_end.type = GET(sk, sock, type);
+  const u64 peer = GET_NUMBER(sk, unix_sock, peer);
+  record->unix_end.mutual = peer && GET_NUMBER(peer, unix_sock, peer) == sk;
+  record->unix_end.net_ns = GET(GET(sk, sock, net), net, inum);
+  record->unix_end.peer_pid = number_at(GET_NUMBER(sk, sock, peer_pid), level);
+  const u64 address = GET_NUMBER(sk, unix_sock, addr);
+  if (address) {
+    const int length = (int)GET(address, unix_address, len) - 2; /* sun_family comes first */
+    if (length > 0 && length <= TRACE_NAME_MAX) {
+      record->name_length = (u16)length;
+      bpf_probe_read_kernel(record->name, TRACE_NAME_MAX,
+                            (void *)(address + OFFSET(unix_address, name) + 2));
+    }
+  }
+}
+
+static __always_inline void describe_inet(struct trace_channel_record *record, u64 sk) {
+  struct trace_inet *inet = &record->inet;
+  inet->family = GET(sk, sock, family);
+  inet->state = GET(sk, sock, state);
+  inet->net_ns = GET(GET(sk, sock, net), net, inum);
+  if (inet->family == AF_INET6) {
+    bpf_probe_read_kernel(inet->local, 16, (void *)(sk + OFFSET(sock, v6_rcv_saddr)));
+    bpf_probe_read_kernel(inet->remote, 16, (void *)(sk + OFFSET(sock, v6_daddr)));
+  } else {
+    *(u32 *)inet->local = GET(sk, sock, rcv_saddr);
+    *(u32 *)inet->remote = GET(sk, sock, daddr);
+  }
+  inet->local_port = GET(sk, sock, num);
+  inet->remote_port = __builtin_bswap16(GET(sk, sock, dport));
+}
+
+#define NAME8(a, b, c, d, e, f, g, h)                                                             \
+  ((u64)(a) | (u64)(b) << 8 | (u64)(c) << 16 | (u64)(d) << 24 | (u64)(e) << 32 | (u64)(f) << 40 | \
+   (u64)(g) << 48 | (u64)(h) << 56)
+
+/** By the names that /proc/PID/fd shows behind "anon_inode:". */
+static __always_inline u32 anonymous_kind(u64 file) {
+  const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
+  switch (text) {
+    case NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd'):
+      return TRACE_EVENTFD;
+    case NAME8('[', 'e', 'v', 'e', 'n', 't', 'p', 'o'):
+      return TRACE_EPOLL;
+    case NAME8('[', 's', 'i', 'g', 'n', 'a', 'l', 'f'):
+      return TRACE_SIGNALFD;
+    case NAME8('[', 't', 'i', 'm', 'e', 'r', 'f', 'd'):
+      return TRACE_TIMERFD;
+    case NAME8('[', 'p', 'i', 'd', 'f', 'd', ']', 0):
+      return TRACE_PIDFD;
+    case NAME8('i', 'n', 'o', 't', 'i', 'f', 'y', 0):
+    case NAME8('[', 'i', 'n', 'o', 't', 'i', 'f', 'y'):
+      return TRACE_INOTIFY;
+    case NAME8('[', 'i', 'o', '_', 'u', 'r', 'i', 'n'):
+      return TRACE_IO_URING;
+    default:
+      return TRACE_NO_KIND;
+  }
+}
+
+static __always_inline u32 socket_kind(u64 sk) {
+  const u32 family = GET(sk, sock, family);
+  if (family == AF_UNIX) {
+    return TRACE_UNIX;
+  }
+  if (family == AF_INET || family == AF_INET6) {
+    const u32 protocol = GET(sk, sock, protocol);
+    return protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP     ? TRACE_TCP
+           : protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE ? TRACE_UDP
+                                                                    : TRACE_RAW;
+  }
+  return family == AF_NETLINK  ? TRACE_NETLINK
+         : family == AF_PACKET ? TRACE_PACKET
+         : family == AF_VSOCK  ? TRACE_VSOCK
+                               : TRACE_NO_KIND;
+}
+
+/** What a file of the current process is. */
+struct led_to {
+  u64 file;
+  u64 inode;
+  u64 super;
+  u64 sk;       /* of a socket, else 0 */
+  u64 number;   /* as trace_channel_record has it */
+  u64 distinct; /* what no other live channel of its kind has, for its key */
+  u64 stamp;    /* changes when what can be said of the channel does */
+  u32 kind;
+};
+
+/** The open file behind a descriptor of the current process; 0: none. */
+static __always_inline u64 file_behind(int fd) {
+  const u64 files = GET_NUMBER(bpf_get_current_task(), task_struct, files);
+  if (!files || fd < 0) {
+    return 0;
+  }
+  const u64 table = GET_NUMBER(files, files_struct, fdt);
+  if ((u32)fd >= GET(table, fdtable, max_fds)) {
+    return 0;
+  }
+  return read_word(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8);
+}
+
+/** An inode number that is only distinct within its file system. */
+static __always_inline u64 distinct_of(const struct led_to *to, u64 ino) {
+  return ino ^ (u64)GET(to->super, super_block, dev) << 36;
+}
+
+static __always_inline void see_file(struct led_to *to, u64 file) {
+  to->file = file;
+  to->inode = GET_NUMBER(file, file, inode);
+  to->super = GET_NUMBER(to->inode, inode, sb);
+  to->sk = 0;
+  to->number = GET(to->inode, inode, ino);
+  to->distinct = to->number;
+  to->stamp = 1;
+  to->kind = TRACE_NO_KIND;
+}
+
+/**
+ * Which kind of channel a file is; TRACE_NO_KIND: none. shm_device: that of /dev/shm; UNKNOWN_U32
+ * leaves out files in memory. level: of ipcscope's PID namespace. with_stamp: a constant.
+ */
+static __always_inline u32 identify(struct led_to *to, u64 file, u32 shm_device, u32 level,
+                                    bool with_stamp) {
+  see_file(to, file);
+  const u64 inode = to->inode;
+  const u32 mode = GET(inode, inode, mode);
+  const u64 ino = to->number;
+  if ((mode & S_IFMT) == S_IFIFO) {
+    to->kind = TRACE_PIPE;
+    if (GET(to->super, super_block, magic) != PIPEFS_MAGIC) {
+      to->kind = TRACE_FIFO;
+      to->distinct = distinct_of(to, ino);
+    }
+  } else if ((mode & S_IFMT) == S_IFSOCK) {
+    const u64 private = GET_NUMBER(file, file, private_data);
+    const u64 sk = private ? GET_NUMBER(private, socket, sk) : 0;
+    if (!sk) {
+      return TRACE_NO_KIND;
+    }
+    to->sk = sk;
+    to->kind = socket_kind(sk);
+    if (with_stamp && to->kind == TRACE_UNIX) {
+      to->stamp = GET_NUMBER(sk, unix_sock, peer) + (u64)GET(sk, sock, state);
+    } else if (with_stamp && (to->kind == TRACE_TCP || to->kind == TRACE_UDP)) {
+      to->stamp =
+          (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 | GET(sk, sock, num);
+      if (GET(sk, sock, family) == AF_INET6) {
+        to->stamp +=
+            read_word(sk + OFFSET(sock, v6_daddr)) + read_word(sk + OFFSET(sock, v6_daddr) + 8);
+      }
+    }
+  } else if ((mode & S_IFMT) == S_IFCHR) {
+    const u32 major = GET(inode, inode, rdev) >> 20;
+    if (major < UNIX98_PTY_SLAVE_MAJOR && major != TTYAUX_MAJOR) {
+      return TRACE_NO_KIND;
+    }
+    const u64 private = GET_NUMBER(file, file, private_data);
+    const u64 tty = private ? GET_NUMBER(private, tty_file_private, tty) : 0;
+    if (!tty) {
+      return TRACE_NO_KIND;
+    }
+    const u32 driver = GET(GET(tty, tty_struct, driver), tty_driver, major);
+    if (driver != UNIX98_PTY_MASTER_MAJOR && driver != UNIX98_PTY_SLAVE_MAJOR) {
+      return TRACE_NO_KIND;
+    }
+    to->kind = TRACE_PTY;
+    to->number = GET(tty, tty_struct, index);
+    to->distinct = to->number;
+  } else {
+    const u32 magic = (u32)GET(to->super, super_block, magic);
+    if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC) {
+      to->kind = magic == PID_FS_MAGIC ? TRACE_PIDFD : anonymous_kind(file);
+      const u64 private = GET_NUMBER(file, file, private_data);
+      to->number = private;
+      if (to->kind == TRACE_EVENTFD) {
+        to->number = GET(private, eventfd_ctx, id);
+      } else if (to->kind == TRACE_PIDFD) {
+        const u64 pid = magic == PID_FS_MAGIC ? GET_NUMBER(inode, inode, private) : private;
+        to->number = number_at(pid, level);
+        to->stamp = to->number + 1;
+      }
+      to->distinct = to->number;
+    } else if (magic == MQUEUE_MAGIC) {
+      to->kind = TRACE_MQ;
+      to->distinct = distinct_of(to, ino);
+    } else if (magic == TMPFS_MAGIC && shm_device != UNKNOWN_U32) {
+      const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
+      if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
+        to->kind = TRACE_MEMFD;
+      } else if (GET(to->super, super_block, dev) == shm_device) {
+        to->kind = (u32)text == (u32)NAME8('s', 'e', 'm', '.', 0, 0, 0, 0) ? TRACE_POSIXSEM
+                                                                           : TRACE_POSIXSHM;
+      }
+      to->distinct = distinct_of(to, ino);
+    }
+  }
+  return to->kind;
+}
+
+/** What user space needs to name the channel. key, and who uses it, are the caller's to fill in. */
+static __always_inline void describe_channel(struct trace_channel_record *record,
+                                             const struct led_to *to, u32 level) {
+  clear_channel(record);
+  record->channel_kind = to->kind;
+  record->number = to->number;
+  record->device = GET(to->super, super_block, dev);
+  if (to->kind == TRACE_UNIX) {
+    describe_unix(record, to->sk, level);
+  } else if (to->kind == TRACE_TCP || to->kind == TRACE_UDP) {
+    describe_inet(record, to->sk);
+  } else if (!to->sk) {
+    const u64 dentry = GET_NUMBER(to->file, file, dentry);
+    record->unlinked = GET(to->inode, inode, nlink) == 0;
+    const u32 length = GET(dentry, dentry, name_length);
+    record->name_length = (u16)(length < TRACE_NAME_MAX ? length : TRACE_NAME_MAX);
+    bpf_probe_read_kernel_str(record->name, TRACE_NAME_MAX,
+                              (void *)GET_NUMBER(dentry, dentry, name));
+  }
+}
+
+#endif
