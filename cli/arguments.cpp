@@ -422,7 +422,8 @@ void add_doctor_options(CLI::App& app, Options& options) { add_common(app, optio
 
 void add_fixture_options(CLI::App& app, Options& options) {
   FixtureOptions& fixture = options.fixture;
-  app.add_option("VERB NAME", options.words, "list; show NAME; run NAME")->type_name("");
+  app.add_option("VERB NAME", options.words, "list; show NAME; run NAME; bench [NAME...]")
+      ->type_name("");
   constexpr const char* list = "list";
   named(app.add_option("--mechanism", fixture.mechanism,
                        "only those about this kind of channel, or this use of one"),
@@ -437,6 +438,16 @@ void add_fixture_options(CLI::App& app, Options& options) {
   named(app.add_option("--for", fixture.duration, "hold at most so long"), "SECONDS")->group(run);
   named(app.add_option("--seed", fixture.seed, "the same as --param seed=N, where it has one"), "N")
       ->group(run);
+  constexpr const char* bench = "bench";
+  named(app.add_option("--sizes", fixture.sizes, "sizes of the messages, in bytes"), "N,...")
+      ->group(bench);
+  named(app.add_option("--rounds", fixture.rounds, "rounds of each measurement"), "N")
+      ->group(bench);
+  named(app.add_option("--time", fixture.milliseconds, "milliseconds of each round"), "MS")
+      ->group(bench);
+  named(app.add_option("--plot", fixture.plot, "write a picture there too (SVG)"), "FILE")
+      ->group(bench);
+  app.add_flag("--list", fixture.list_benchmarks, "list what can be measured")->group(bench);
   add_common(app, options);
 }
 

@@ -67,6 +67,11 @@ struct FixtureOptions {
   std::string duration;
   std::string seed;
   std::vector<std::string> parameters;
+  std::string sizes;
+  std::string rounds;
+  std::string milliseconds;
+  std::string plot;
+  bool list_benchmarks = false;
 };
 
 /// What only `selftest` understands.

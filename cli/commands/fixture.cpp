@@ -22,12 +22,14 @@ const char* const fixture_notes =
 show      what one reproduces and how, what to look for, which commands to try
 run       runs it: it prints what is true of it as one line of JSON, holds until Ctrl-C or the
           end of its input, and leaves nothing behind. Those that work begin at the line 'go'
+bench     measures what a message costs with each mechanism
 
 Examples:
   ipcscope fixture list --problem abba-mutex
   ipcscope fixture show why-mutex
   ipcscope fixture run why-mutex                 then 'ipcscope why' in another terminal
   ipcscope fixture run leftover-msg --param messages=10 --for 60
+  ipcscope fixture bench pipe unix-stream --sizes 100,65536
 
 Exit status: 0 done; 1 it failed; 2 wrong usage or no such fixture; 77 not possible here, with the
 reason.
@@ -60,7 +62,8 @@ std::string unknown_word(const char* what, const std::string& word,
 }
 
 int list_fixtures(const Options& options, const Stage& stage, const Catalogue& catalogue) {
-  const auto& [mechanism, problem, duration, seed, parameters] = options.fixture;
+  const std::string& mechanism = options.fixture.mechanism;
+  const std::string& problem = options.fixture.problem;
   std::vector<std::string_view> problems;
   for (const Word& each : catalogue.problems) {
     problems.emplace_back(each.word);
@@ -121,6 +124,18 @@ bool hold_input() {
   return true;  // the writing end stays open in the fixture
 }
 
+/// Another program in this process's place.
+int become(std::vector<std::string> command) {
+  std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
+  for (std::string& each : command) {
+    arguments.push_back(each.data());
+  }
+  arguments.push_back(nullptr);
+  ::execv(arguments[0], arguments.data());
+  return complain_impossible(fmt::format("cannot run {}: {}", command[0], ::strerror(errno)));
+}
+
 int run_one(const Options& options, const Stage& stage, const Catalogue& catalogue,
             const FixtureEntry& fixture) {
   const FixtureOptions& given = options.fixture;
@@ -147,43 +162,74 @@ int run_one(const Options& options, const Stage& stage, const Catalogue& catalog
     write_fixture_hint(notes, stage.terminal, fixture, ::getpid());
     notes.close();
   }
-  std::vector<char*> arguments;
-  arguments.reserve(command.size() + 1);
-  for (std::string& each : command) {
-    arguments.push_back(each.data());
+  return become(std::move(command));
+}
+
+int run_bench(const Options& options, const std::string& program) {
+  std::vector<std::string> command = {program, "bench"};
+  command.insert(command.end(), options.words.begin() + 1, options.words.end());
+  const FixtureOptions& given = options.fixture;
+  for (const auto& [name, value] :
+       {std::pair<const char*, const std::string&>{"--sizes", given.sizes},
+        {"--rounds", given.rounds},
+        {"--time", given.milliseconds},
+        {"--plot", given.plot}}) {
+    if (!value.empty()) {
+      command.insert(command.end(), {name, value});
+    }
   }
-  arguments.push_back(nullptr);
-  ::execv(arguments[0], arguments.data());
-  return complain_impossible(fmt::format("cannot run {}: {}", command[0], ::strerror(errno)));
+  for (const auto& [name, is_given] :
+       {std::pair("--json", options.json), std::pair("--list", given.list_benchmarks)}) {
+    if (is_given) {
+      command.emplace_back(name);
+    }
+  }
+  return become(std::move(command));
+}
+
+/// Options that only another verb understands; empty: none was given.
+std::string misplaced_option(const FixtureOptions& given, std::string_view verb, bool json) {
+  if (verb != "list" && !(given.mechanism.empty() && given.problem.empty())) {
+    return "'--mechanism' and '--problem' belong to list";
+  }
+  if (verb != "run" &&
+      !(given.parameters.empty() && given.duration.empty() && given.seed.empty())) {
+    return "'--param', '--for' and '--seed' belong to run";
+  }
+  if (verb != "bench" &&
+      !(given.sizes.empty() && given.rounds.empty() && given.milliseconds.empty() &&
+        given.plot.empty() && !given.list_benchmarks)) {
+    return "'--sizes', '--rounds', '--time', '--plot' and '--list' belong to bench";
+  }
+  return verb == "run" && json ? "run prints JSON anyway" : "";
 }
 
 }  // namespace
 
 int run_fixture(const Options& options, const Stage& stage) {
   const std::vector<std::string>& words = options.words;
-  static constexpr std::string_view verbs[] = {"list", "show", "run"};
+  static constexpr std::string_view verbs[] = {"list", "show", "run", "bench"};
   const std::string verb = words.empty() ? "" : words.front();
   if (verb.empty()) {
-    return stage.misuse("list, show or run?");
+    return stage.misuse("list, show, run or bench?");
   }
   if (std::find(std::begin(verbs), std::end(verbs), verb) == std::end(verbs)) {
-    return stage.misuse(
-        fmt::format("'{}' is not list, show or run{}", escaped(verb, {}), suggestion(verb, verbs)));
+    return stage.misuse(fmt::format("'{}' is not list, show, run or bench{}", escaped(verb, {}),
+                                    suggestion(verb, verbs)));
   }
-  const bool is_run = verb == "run";
-  const FixtureOptions& given = options.fixture;
-  if (!is_run && !(given.parameters.empty() && given.duration.empty() && given.seed.empty())) {
-    return stage.misuse("'--param', '--for' and '--seed' belong to run");
+  if (const std::string text = misplaced_option(options.fixture, verb, options.json);
+      !text.empty()) {
+    return stage.misuse(text);
   }
-  if (verb != "list" && !(given.mechanism.empty() && given.problem.empty())) {
-    return stage.misuse("'--mechanism' and '--problem' belong to list");
+  if (verb == "bench") {
+    const Result<std::string> program = find_fixture_program();
+    return program ? run_bench(options, *program) : complain_impossible(program.error().text());
   }
-  if (is_run && options.json) {
-    return stage.misuse("'--json' belongs to list and show; run prints JSON anyway");
+  if (verb == "list" && words.size() > 1) {
+    return stage.misuse(fmt::format("'{}' is too much", escaped(words[1], {})));
   }
-  if (verb == "list" ? words.size() > 1 : words.size() != 2) {
-    return stage.misuse(verb == "list" ? fmt::format("'{}' is too much", escaped(words[1], {}))
-                                       : fmt::format("{} needs the name of one fixture", verb));
+  if (verb != "list" && words.size() != 2) {
+    return stage.misuse(fmt::format("{} needs the name of one fixture", verb));
   }
   const Result<Catalogue> catalogue = load_catalogue();
   if (!catalogue) {
@@ -196,7 +242,7 @@ int run_fixture(const Options& options, const Stage& stage) {
   if (fixture == nullptr) {
     return stage.no_target(unknown_fixture(*catalogue, words[1]));
   }
-  if (is_run) {
+  if (verb == "run") {
     return run_one(options, stage, *catalogue, *fixture);
   }
   if (options.json) {

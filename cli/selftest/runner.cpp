@@ -38,18 +38,9 @@ std::vector<std::string> words_of(std::string_view text) {
   return words;
 }
 
-/// As one line, without the blanks at its ends.
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  while (!text.empty() && text.back() == ' ') {
-    text.pop_back();
-  }
-  return text;
-}
-
-/// The reason that ipcscope or ipcscope-fixture gives, without its name.
+/// The reason that ipcscope or ipcscope-fixture gives first, without its name.
 std::string reason_of(const std::string& errors, std::string_view otherwise) {
-  std::string text = one_line(errors);
+  std::string text = errors.substr(0, errors.find('\n'));
   for (const std::string_view name : {"ipcscope-fixture: ", "ipcscope: "}) {
     if (text.starts_with(name)) {
       text.erase(0, name.size());
@@ -348,6 +339,22 @@ class Worker {
     }
   }
 
+  /// Why an answer had to do without BPF, and with it without much; empty: it had it.
+  [[nodiscard]] std::string missing_bpf(Question question) const {
+    const auto found = answers_.find(question);
+    if (found == answers_.end()) {
+      return {};
+    }
+    const JsonValue& coverage = member(found->second.json, "coverage");
+    for (rapidjson::SizeType i = 0; coverage.IsArray() && i < coverage.Size(); i++) {
+      if (text_of(member(coverage[i], "source")) == "bpf" &&
+          text_of(member(coverage[i], "state")) == "unavailable") {
+        return std::string(text_of(member(coverage[i], "reason")));
+      }
+    }
+    return {};
+  }
+
   void judge(Observation& observation, const FixtureTruth& truth) const {
     observation.impossible.clear();
     observation.took_ms = 0;
@@ -370,6 +377,14 @@ class Worker {
       }
     }
     observation.is_shown = is_shown(observation.sight, truth, answers_);
+    if (!observation.is_shown && observation.impossible.empty()) {
+      for (const Question question : questions) {
+        const std::string reason = missing_bpf(question);
+        if (!reason.empty()) {
+          observation.impossible = "not seen without BPF: " + reason;
+        }
+      }
+    }
   }
 
   /// Lets locks and trace look while the fixture works. One that does not work is looked at for a

@@ -40,6 +40,11 @@ function(add_live_tests)
     add_live_test(live.${source}.why --source ${source} "why")
     set_tests_properties(live.${source}.why PROPERTIES TIMEOUT 600)
   endforeach()
+  # What a user does to see whether all of this works on his kernel.
+  get_filename_component(programs "${fixture_program}" DIRECTORY)
+  add_test(live.selftest "${programs}/ipcscope" selftest)
+  set_tests_properties(live.selftest PROPERTIES
+    LABELS live RUN_SERIAL TRUE SKIP_RETURN_CODE 77 TIMEOUT 300)
   # The further test cases. Each has one tag, its name here.
   execute_process(COMMAND "${live_program}" --list-test-names-only "~[fixture]"
     OUTPUT_VARIABLE cases)  # the exit status is their number
