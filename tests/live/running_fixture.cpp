@@ -26,6 +26,12 @@ bool no_free_huge_page() {
   return true;
 }
 
+bool no_binder() {
+  std::ifstream known("/proc/filesystems");
+  const std::string text{std::istreambuf_iterator<char>(known), {}};
+  return text.find("\tbinder\n") == std::string::npos;
+}
+
 bool no_vsock_loopback() { return !std::ifstream("/sys/module/vsock_loopback/initstate"); }
 
 /// Huge pages have to be set aside by the administrator; a test does not change such settings.
@@ -33,6 +39,7 @@ constexpr Impossible impossible[] = {
     {"shm-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
     {"memfd-huge", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
     {"use-huge-pages", "a free huge page (vm.nr_hugepages)", no_free_huge_page},
+    {"use-binder", "binder (CONFIG_ANDROID_BINDERFS)", no_binder},
     {"use-vsock", "vsock to this machine itself (vsock_loopback)", no_vsock_loopback},
 };
 
