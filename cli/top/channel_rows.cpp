@@ -55,7 +55,8 @@ constexpr RowColumn columns[] = {
      .drop = 4,
      .flexible = true,
      .cut_inside = true,
-     .rising = true},
+     .rising = true,
+     .share = 3},
 };
 
 ChannelState state_of_fill(std::optional<unsigned> percent) {

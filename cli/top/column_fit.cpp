@@ -46,13 +46,15 @@ std::vector<FittedColumn> fit_columns(std::span<const RowColumn> columns, size_t
     }
   }
   for (const FittedColumn& each : fitted) {
-    flexible += columns[each.column].flexible ? 1 : 0;
+    flexible += columns[each.column].flexible ? columns[each.column].share : 0;
   }
   size_t left = width - std::min(width, total(fitted));
   size_t begin = 0;
   for (FittedColumn& each : fitted) {
     if (columns[each.column].flexible) {
-      const size_t share = left / flexible--;
+      const size_t weight = columns[each.column].share;
+      const size_t share = left * weight / flexible;
+      flexible -= weight;
       each.width += share;
       left -= share;
     }

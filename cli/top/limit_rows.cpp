@@ -50,7 +50,8 @@ constexpr RowColumn columns[] = {
      .drop = 5,
      .flexible = true,
      .cut_inside = true,
-     .rising = true},
+     .rising = true,
+     .share = 3},
 };
 
 class LimitRows : public Rows {

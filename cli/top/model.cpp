@@ -625,14 +625,14 @@ std::vector<Line> TopModel::sort_lines() const {
 }
 
 Line TopModel::tab_line() {
-  constexpr size_t short_name = 4;
+  static constexpr std::string_view short_names[] = {"Chan", "Lock", "Proc", "Find", "Lim"};
   constexpr size_t roomy = 60;
   Line line;
   size_t at = 0;
   for (size_t i = 0; i < tab_count; i++) {
     std::string name(tab_name(static_cast<Tab>(i)));
     name[0] = static_cast<char>(name[0] - 'a' + 'A');
-    name = width_ >= roomy ? name : name.substr(0, short_name);
+    name = width_ >= roomy ? name : std::string(short_names[i]);
     const std::string text = fmt::format(" {} {} ", i + 1, name);
     const bool selected = static_cast<Tab>(i) == tab_;
     const std::string_view shown =

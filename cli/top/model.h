@@ -33,8 +33,8 @@ class TopModel {
     Tab tab = Tab::channels;
     size_t sort = 0;
     bool reverse = false;
-    std::string filter;
-    std::vector<int32_t> pids;  ///< only rows about these; empty: any
+    std::string filter = {};
+    std::vector<int32_t> pids = {};  ///< only rows about these; empty: any
     uint64_t interval_ns = 1'000'000'000;
     bool utf8 = false;
   };

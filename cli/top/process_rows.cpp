@@ -61,7 +61,8 @@ constexpr RowColumn columns[] = {
      .drop = 1,
      .flexible = true,
      .cut_inside = true,
-     .rising = true},
+     .rising = true,
+     .share = 3},
 };
 
 /// A thread of the kernel has no memory of its own, and descends from thread 2.

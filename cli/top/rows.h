@@ -29,9 +29,10 @@ struct RowColumn {
   size_t width;             ///< cells on the screen; where it is flexible: at least
   unsigned drop;            ///< the highest goes first where the screen is narrow; 0: never
   bool right = false;       ///< aligned to the right
-  bool flexible = false;    ///< takes its share of what others leave
+  bool flexible = false;    ///< takes a share of what others leave
   bool cut_inside = false;  ///< when shortened, its two ends stay
   bool rising = false;  ///< sorted by it, the smallest come first: texts and numbers of processes
+  unsigned share = 1;   ///< how much more of that than others
 };
 
 struct Cell {
