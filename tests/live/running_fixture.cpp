@@ -33,11 +33,12 @@ constexpr Impossible impossible[] = {
 };
 
 /// What a fixture is for, by its name.
-enum class Family { channel, scene, contest, crowd };
+enum class Family { channel, scene, contest, busy, crowd };
 
 Family family_of(std::string_view name) {
   return name.starts_with("why-") || name == "maze" ? Family::scene
          : name.starts_with("locks-")               ? Family::contest
+         : name.starts_with("busy-")                ? Family::busy
          : name == "crowd"                          ? Family::crowd
                                                     : Family::channel;
 }
@@ -122,6 +123,8 @@ std::vector<std::string> fixture_names() { return names_of(Family::channel); }
 std::vector<std::string> scene_names() { return names_of(Family::scene); }
 
 std::vector<std::string> contest_names() { return names_of(Family::contest); }
+
+std::vector<std::string> busy_names() { return names_of(Family::busy); }
 
 std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) {
   for (const Impossible& each : impossible) {
