@@ -101,11 +101,8 @@ const ActivitySums::Name& ActivitySums::name_of(std::span<const ActivityPair* co
   const bool by_descriptor = record.channel_kind == TRACE_SIGNALFD ||
                              record.channel_kind == TRACE_TIMERFD ||
                              record.channel_kind == TRACE_INOTIFY;
-  if (by_descriptor) {
-    record.tid = end.front()->value.pid;
-  } else {
-    record.fd = -1;
-  }
+  record.tid = by_descriptor ? end.front()->value.pid : 0;
+  record.fd = by_descriptor ? record.fd : -1;
   Name& name = known_[record.key];
   if (name.window == 0 || std::memcmp(&name.record, &record, sizeof record) != 0) {
     name = {};
