@@ -21,7 +21,7 @@ constexpr uint64_t name_windows = 60;
 
 /// So many are kept beside those that are in use: on some hosts channels come and go by the
 /// thousand each second.
-constexpr size_t spare_names = 16384;
+constexpr size_t spare_names = 4096;
 
 bool is_signal(const ActivityPair& pair) { return pair.value.channel.channel_kind == TRACE_SIGNAL; }
 
@@ -177,7 +177,7 @@ void ActivitySums::add(std::span<const ActivityPair> pairs, Activity& activity) 
   window_++;
   add_processes(pairs, activity);
   add_channels(pairs, activity);
-  if (known_.size() > spare_names + 2 * pairs.size()) {
+  if (known_.size() > spare_names + pairs.size()) {
     forget_names(window_);
   } else if (window_ % name_windows == 0) {
     forget_names(window_ - name_windows + 1);

@@ -167,7 +167,7 @@ TEST_CASE("names of channels that are gone do not pile up", "[activity]") {
       pairs.push_back(pair(TRACE_PIPE, 1 + window * in_a_window + i, 100, 1, 0));
     }
     add(sums, pairs);
-    CHECK(sums.names() <= 16384 + 2 * in_a_window);
+    CHECK(sums.names() <= 4096 + in_a_window);
   }
   // In use: kept.
   add(sums, {pair(TRACE_PIPE, 5, 100, 1, 0)});
