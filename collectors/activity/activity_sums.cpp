@@ -19,6 +19,10 @@ constexpr int name_tries = 4;
 /// Names that were not used in so many windows are forgotten.
 constexpr uint64_t name_windows = 60;
 
+/// So many are kept beside those that are in use: on some hosts channels come and go by the
+/// thousand each second.
+constexpr size_t spare_names = 4096;
+
 bool is_signal(const ActivityPair& pair) { return pair.value.channel.channel_kind == TRACE_SIGNAL; }
 
 int32_t pid_of(const ActivityPair& pair) { return static_cast<int32_t>(pair.value.pid); }
@@ -97,11 +101,8 @@ const ActivitySums::Name& ActivitySums::name_of(std::span<const ActivityPair* co
   const bool by_descriptor = record.channel_kind == TRACE_SIGNALFD ||
                              record.channel_kind == TRACE_TIMERFD ||
                              record.channel_kind == TRACE_INOTIFY;
-  if (by_descriptor) {
-    record.tid = end.front()->value.pid;
-  } else {
-    record.fd = -1;
-  }
+  record.tid = by_descriptor ? end.front()->value.pid : 0;
+  record.fd = by_descriptor ? record.fd : -1;
   Name& name = known_[record.key];
   if (name.window == 0 || std::memcmp(&name.record, &record, sizeof record) != 0) {
     name = {};
@@ -168,19 +169,18 @@ void ActivitySums::add_channels(std::span<const ActivityPair> pairs, Activity& a
                [](const ChannelActivity& channel) -> const std::string& { return channel.id; });
 }
 
-void ActivitySums::forget_names() {
-  for (auto each = known_.begin(); each != known_.end();) {
-    each = each->second.window + name_windows < window_ ? known_.erase(each) : std::next(each);
-  }
+void ActivitySums::forget_names(uint64_t before) {
+  std::erase_if(known_, [=](const auto& each) { return each.second.window < before; });
 }
 
 void ActivitySums::add(std::span<const ActivityPair> pairs, Activity& activity) {
   window_++;
   add_processes(pairs, activity);
   add_channels(pairs, activity);
-  // A host where channels come and go by the thousand would have all that ever were.
-  if (window_ % name_windows == 0 || known_.size() > 2 * size_t{ACTIVITY_PAIRS}) {
-    forget_names();
+  if (known_.size() > spare_names + pairs.size()) {
+    forget_names(window_);
+  } else if (window_ % name_windows == 0) {
+    forget_names(window_ - name_windows + 1);
   }
 }
 

@@ -27,6 +27,8 @@ class ActivitySums {
 
   /// One window's pairs, each of which comes once. Fills in the channels and processes of activity.
   void add(std::span<const ActivityPair> pairs, Activity& activity);
+  /// Channels whose names are remembered.
+  [[nodiscard]] size_t names() const { return known_.size(); }
 
  private:
   struct Name {
@@ -39,7 +41,8 @@ class ActivitySums {
   void add_processes(std::span<const ActivityPair> pairs, Activity& activity) const;
   void add_channels(std::span<const ActivityPair> pairs, Activity& activity);
   const Name& name_of(std::span<const ActivityPair* const> end);
-  void forget_names();
+  /// Those that no window from this one on has used.
+  void forget_names(uint64_t before);
 
   TraceNames& names_;
   std::unordered_map<uint64_t, Name> known_;  ///< by key

@@ -191,6 +191,11 @@ TraceName LiveTraceNames::name(const trace_channel_record& record, int32_t pid) 
       return {fmt::format("{}:{}{}", word, record.number, foreign(record.name_space, own_ipc_ns_)),
               kind};
     case TRACE_MQ: {
+      if (record.name_length >= TRACE_NAME_MAX) {  // the rest of it was cut off
+        if (const std::string found = path(record, pid); !found.empty()) {
+          return {"mq:" + found, kind};
+        }
+      }
       std::string_view name = entry_name(record);
       name.remove_prefix(name.starts_with('/') ? 1 : 0);
       return {fmt::format("mq:/{}", name), kind};

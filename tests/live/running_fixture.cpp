@@ -44,7 +44,7 @@ constexpr Impossible impossible[] = {
 };
 
 /// What a fixture is for, by its name.
-enum class Family { channel, scene, contest, use, limit, crowd };
+enum class Family { channel, scene, contest, use, limit, busy, crowd };
 
 Family family_of(std::string_view name) {
   if (name.starts_with("why-") || name.starts_with("problem-") || name == "maze") {
@@ -53,6 +53,7 @@ Family family_of(std::string_view name) {
   return name.starts_with("locks-")   ? Family::contest
          : name.starts_with("use-")   ? Family::use
          : name.starts_with("limit-") ? Family::limit
+         : name.starts_with("busy-")  ? Family::busy
          : name == "crowd"            ? Family::crowd
                                       : Family::channel;
 }
@@ -139,6 +140,7 @@ std::vector<std::string> scene_names() { return names_of(Family::scene); }
 std::vector<std::string> contest_names() { return names_of(Family::contest); }
 
 std::vector<std::string> limit_names() { return names_of(Family::limit); }
+std::vector<std::string> busy_names() { return names_of(Family::busy); }
 
 std::optional<Impossible> expected_to_be_impossible(const std::string& fixture) {
   for (const Impossible& each : impossible) {

@@ -49,6 +49,8 @@ std::vector<std::string> use_names();
 
 /// The names of those that drive a limit to a share of its cap.
 std::vector<std::string> limit_names();
+/// The names of those that move data at a steady pace when they are told to.
+std::vector<std::string> busy_names();
 
 /// What is told about a fixture that this machine cannot run: the reason is in the fixture's words.
 /// Everywhere else than in this table, such a fixture makes a test fail where CI=true is set.

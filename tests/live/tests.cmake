@@ -28,8 +28,8 @@ function(add_live_tests)
     string(JSON name GET "${table}" fixtures ${index} name)
     # The crowd is the benchmarks' load, without a truth for each channel. The scenes are about
     # `why`: two tests go through all of them. Those of `locks` have a test of their own each, and so
-    # have those of `limits`; those that use a mechanism have one for all.
-    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^(why|locks|limit|use)-")
+    # have those of `limits`; those that use a mechanism, or work at a pace, have one for all.
+    if(name STREQUAL crowd OR name STREQUAL maze OR name MATCHES "^(why|locks|limit|use|busy)-")
       continue()
     endif()
     foreach(source bpf proc)
