@@ -99,7 +99,7 @@ TEST_CASE("summary of limits", "[limits]") {
   hand.use("c", "ipc", 1, 100);
   hand.report.shown.pop_back();
   CHECK(limits_summary(hand.report) ==
-        "1 critical, 1 near; 2 of 3 limits shown, --all shows the others");
+        "2 near, 1 of them critical; 2 of 3 limits shown, --all shows the others");
 }
 
 TEST_CASE("only so many findings of limits are told at length", "[limits]") {
