@@ -36,9 +36,9 @@ constexpr const char* top_notes = R"(Examples:
   ipcscope leaks                    what dead processes left behind, and how that is known
   ipcscope ls --json | jq '.channels[] | select(.waits != []) | .id'
 
-Exit status: 0 complete answer; 1 why: something is stuck, leaks: something is leaked, limits: one is
-near, doctor: something does not work; 2 wrong usage or no such target; 3 nothing could be collected;
-4 partial coverage, where --strict was given.
+Exit status: 0 complete answer; 1 why: something is stuck, leaks: something is leaked, limits: one
+is near, doctor: something does not work; 2 wrong usage or no such target; 3 nothing could be
+collected; 4 partial coverage, where --strict was given.
 'ipcscope COMMAND --help' tells more; so do the pages ipcscope(1) and ipcscope-COMMAND(1).
 )";
 

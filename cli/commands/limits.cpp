@@ -18,12 +18,12 @@
 namespace ipcscope {
 
 const char* const limits_notes =
-    R"(Limits at 80 % or more come first, with the command that would raise each; then the nearest of each
-other that is used. What is unknown is '-'. Scopes: host; ipc, net, pid: ipcscope's own namespace,
-ipc@INODE another one; a user, a process, a cgroup, a mount, a channel.
+    R"(Limits at 80 % or more come first, with the command that would raise each; then the nearest of
+each other that is used. What is unknown is '-'. A scope is the host; ipc, net or pid: ipcscope's
+own namespace, ipc@INODE another one; a user, a process, a cgroup, a mount or a channel.
 
-Exit status: 0 no limit is near; 1 one is at 80 % or more; 2 wrong usage or no such process; 3 nothing
-could be collected; 4 partial coverage, where --strict was given.
+Exit status: 0 no limit is near; 1 one is at 80 % or more; 2 wrong usage or no such process;
+3 nothing could be collected; 4 partial coverage, where --strict was given.
 
 Examples:
   ipcscope limits

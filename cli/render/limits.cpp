@@ -135,7 +135,7 @@ Style severity_style(Severity severity) {
 
 const std::vector<LimitColumn>& all_limit_columns() {
   static const std::vector<LimitColumn> columns = {
-      {"limit", "what is limited", write_limit, false, true, true},
+      {"limit", "what is limited", write_limit, false, false, true},
       {"scope", "whose limit it is: host, namespace, user, process, cgroup, channel", write_scope,
        false, true, true},
       {"used", "how much is used (--raw: exactly)", write_used, true},
@@ -153,10 +153,15 @@ std::vector<LimitColumn> default_limit_columns(size_t width) {
   constexpr size_t narrow = 60;
   constexpr size_t usual = 72;
   const std::vector<LimitColumn>& all = all_limit_columns();
-  return width == 0 || width >= usual
-             ? named_columns(all, {"limit", "scope", "used", "cap", "percent", "by"})
-         : width >= narrow ? named_columns(all, {"limit", "scope", "used", "cap", "percent"})
-                           : named_columns(all, {"limit", "scope", "percent"});
+  if (width == 0 || width >= usual) {
+    return named_columns(all, {"limit", "scope", "used", "cap", "percent", "by"});
+  }
+  if (width >= narrow) {
+    return named_columns(all, {"limit", "scope", "used", "cap", "percent"});
+  }
+  std::vector<LimitColumn> columns = named_columns(all, {"limit", "scope", "percent"});
+  columns.front().flexible = true;  // else nothing is left of the scope
+  return columns;
 }
 
 Result<std::vector<LimitColumn>> parse_limit_columns(std::string_view list, size_t width) {
@@ -167,8 +172,9 @@ void write_limits(Output& out, const Terminal& terminal, const LimitReport& repo
                   const LimitForm& form) {
   std::vector<TableColumn> columns;
   for (const LimitColumn& column : form.columns) {
-    columns.push_back(
-        {column_heading(column.name), column.right, column.flexible, column.cut_inside});
+    // A heading wider than its cells would take the room of others.
+    columns.push_back({column.name == "percent" && !form.raw ? "%" : column_heading(column.name),
+                       column.right, column.flexible, column.cut_inside});
   }
   Table table(std::move(columns), form.raw ? Table::Form::raw : Table::Form::aligned,
               form.headings);

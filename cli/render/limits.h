@@ -49,7 +49,7 @@ void write_limits(Output& out, const Terminal& terminal, const LimitReport& repo
 /// What is near, and how it is raised; at most so many findings.
 void write_near_limits(Output& out, const Terminal& terminal, const LimitReport& report,
                        size_t most);
-/// "1 critical and 2 near; 12 of 61 limits shown, --all shows the others"
+/// "3 near, 1 of them critical; 12 of 61 limits shown, --all shows the others"
 std::string limits_summary(const LimitReport& report);
 
 /// The object of one limit.

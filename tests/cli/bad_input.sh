@@ -124,7 +124,7 @@ if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"
 fi
 
 # Helps are golden: UPDATE=1 writes them anew.
-for command in '' ls show why locks leaks trace doctor fixture selftest; do
+for command in '' ls show why locks leaks limits trace doctor top fixture selftest; do
   # shellcheck disable=SC2086
   run $command --help
   golden=$GOLDEN/help${command:+-$command}.txt
