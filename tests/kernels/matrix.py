@@ -1,0 +1,261 @@
+"""Boots Debian's kernels with ipcscope inside, and compares what each can do with kernels.json"""
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# usage: ./dev test kernels [NAME...]
+#
+# NAME: of a kernel or variant in kernels.json; none: all. --update writes what came out into that
+# file, to be read before it is committed. Packages come from the mirrors in this machine's sources,
+# through an apt configuration of its own, and are kept in build/kernels.
+
+import concurrent.futures
+import glob
+import json
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CACHE = "build/kernels"
+BIN = "build/release/bin"
+EXPECTED = f"{HERE}/kernels.json"
+SUITES = [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
+          ("debian", "trixie-backports")]
+MODULES = ["inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet"]
+EXIT_BY_GUEST = 42 * 2 + 1  # what isa-debug-exit makes of the value that the guest writes
+BOOT_SECONDS = 420
+# Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
+CPU = "max,-cx16"
+
+
+def mirror():
+    """The root of the mirror that this machine has its own packages from."""
+    found = set()
+    for path in glob.glob("/etc/apt/sources.list") + glob.glob("/etc/apt/sources.list.d/*"):
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found.update(re.findall(r"^(?:URIs:|deb(?: \[.*\])?)\s*(\S+)/debian/?(?:\s|$)", file.read(), re.M))
+    return sorted(found)[0] if found else "http://deb.debian.org"
+
+
+def apt(*command):
+    """Output of an apt command that knows nothing of this machine's packages."""
+    environment = {**os.environ, "APT_CONFIG": f"{os.path.abspath(CACHE)}/apt.conf", "LC_ALL": "C"}
+    result = subprocess.run(command, env=environment, cwd=f"{CACHE}/packages", capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise OSError(f"{' '.join(command)}: {result.stderr.strip() or result.stdout.strip()}")
+    return result.stdout
+
+
+def open_archive():
+    root = os.path.abspath(CACHE)
+    for directory in ("packages", "state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
+        os.makedirs(f"{root}/{directory}", exist_ok=True)
+    open(f"{root}/status", "a", encoding="utf-8").close()
+    with open(f"{root}/apt.conf", "w", encoding="utf-8") as file:
+        file.write(f'Dir::State "{root}/state"; Dir::State::status "{root}/status"; Dir::Cache "{root}/cache";\n'
+                   f'Dir::Etc "{root}/etc"; Dir::Etc::sourcelist "{root}/sources.list"; Dir::Etc::sourceparts "-";\n'
+                   'APT::Architecture "amd64"; APT::Architectures { "amd64"; }; APT::Sandbox::User "root";\n'
+                   'Acquire::Languages "none";\n')
+    with open(f"{root}/sources.list", "w", encoding="utf-8") as file:
+        for archive, suite in SUITES:
+            file.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
+                       f"{mirror()}/{archive} {suite} main\n")
+    apt("apt-get", "update", "-q")
+    return apt("apt-cache", "pkgnames", "linux-").split()
+
+
+def version_key(name):
+    return [int(number) for number in re.findall(r"\d+", name)]
+
+
+def fetch(names, pattern):
+    """The directory with image and modules of the newest kernel whose package name matches."""
+    images = sorted((name for name in names if re.fullmatch(pattern, name)), key=version_key)
+    if not images:
+        raise OSError(f"no package matches {pattern}")
+    release = images[-1].removeprefix("linux-image-")
+    tree = f"{CACHE}/{release}"
+    if not os.path.exists(f"{tree}/complete"):
+        parts = [part for part in (f"linux-binary-{release}", f"linux-modules-{release}") if part in names]
+        for package in parts or [images[-1]]:
+            apt("apt-get", "download", "-q", package)
+            for archive in glob.glob(f"{CACHE}/packages/{package}_*.deb"):
+                subprocess.run(["dpkg-deb", "-x", archive, tree], check=True)
+                os.remove(archive)
+        open(f"{tree}/complete", "w", encoding="utf-8").close()
+    return tree
+
+
+def find(tree, pattern):
+    found = glob.glob(f"{tree}/**/{pattern}", recursive=True)
+    return found[0] if found else None
+
+
+def copy_program(path, root):
+    """A program under its name, with the libraries that it is linked with."""
+    path = shutil.which(path) or path
+    os.makedirs(f"{root}/usr/bin", exist_ok=True)
+    shutil.copy(path, f"{root}/usr/bin/")
+    subprocess.run(["strip", "--strip-debug", f"{root}/usr/bin/{os.path.basename(path)}"], check=False, capture_output=True)
+    linked = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+    for library in re.findall(r"(/\S+) \(0x", linked):
+        target = f"{root}{library}"
+        if not os.path.exists(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy(library, target)
+
+
+def pack(tree):
+    """The initramfs for a kernel: ipcscope, its fixtures, busybox and this folder's init."""
+    root = f"{tree}/root"
+    shutil.rmtree(root, ignore_errors=True)
+    for directory in ("proc", "sys", "dev", "tmp", "run", "etc", "modules", "usr/bin"):
+        os.makedirs(f"{root}/{directory}")
+    os.symlink("usr/bin", f"{root}/bin")
+    for program in (f"{BIN}/ipcscope", f"{BIN}/ipcscope-fixture", "setpriv", "unshare"):
+        copy_program(program, root)
+    copy_program("busybox", root)
+    applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for applet in applets:
+        if not os.path.lexists(f"{root}/usr/bin/{applet}"):
+            os.symlink("busybox", f"{root}/usr/bin/{applet}")
+    with open(f"{root}/etc/passwd", "w", encoding="utf-8") as file:
+        file.write("root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n")
+    for module in MODULES:
+        if path := find(tree, f"{module}.ko.xz"):
+            with lzma.open(path) as packed, open(f"{root}/modules/{module}.ko", "wb") as plain:
+                shutil.copyfileobj(packed, plain)
+        elif path := find(tree, f"{module}.ko"):
+            shutil.copy(path, f"{root}/modules/")
+    shutil.copy(f"{HERE}/init", f"{root}/init")
+    shutil.copy(f"{HERE}/commands", f"{root}/commands")
+    os.chmod(f"{root}/init", 0o755)
+    image = f"{tree}/initramfs"
+    with open(image, "wb") as file:
+        names = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
+        subprocess.run(["cpio", "-o", "-H", "newc", "--quiet"], cwd=root, input=names, stdout=file, check=True)
+    return image
+
+
+def boot(tree, initramfs, case):
+    """What the guest said on its second line, and the exit status of qemu."""
+    name = case["name"]
+    said, console = f"{CACHE}/{name}.out", f"{CACHE}/{name}.console"
+    command = [
+        "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi", "-cpu", CPU, "-m", "768", "-smp", str(case.get("cpus", 2)),
+        "-kernel", find(tree, "vmlinuz*"), "-initrd", initramfs, "-nographic", "-no-reboot", "-nic", "none",
+        "-append", f"console=ttyS0 quiet panic=-1 ipcscope.variant={case.get('variant', 'plain')} {case.get('cmdline', '')}",
+        "-monitor", "none", "-serial", f"file:{console}", "-serial", f"file:{said}",
+        "-device", "isa-debug-exit,iobase=0x501,iosize=2"]
+    try:
+        status = subprocess.run(command, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+    except subprocess.TimeoutExpired:
+        status = -1
+    with open(said, encoding="utf-8", errors="replace") as file:
+        return file.read().splitlines(), status
+
+
+def understand(lines):
+    """What a guest's lines say."""
+    outcome = {"kernel": None, "commands": {}, "complaints": {}, "capabilities": {}, "listed": [], "trouble": [], "ended": False}
+    doctor = []
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word == "kernel":
+            outcome["kernel"] = rest
+        elif word == "command":
+            name, status, begin, end, size, *complaint = rest.split(" ", 5)
+            outcome["commands"][name] = int(status)
+            outcome["complaints"][name] = (float(end) - float(begin), int(size), " ".join(complaint))
+        elif word in ("stands", "listed", "listed-proc", "found"):
+            outcome["listed"].append(line)
+        elif word == "doctor":
+            doctor.append(rest)
+        elif word == "trouble":
+            outcome["trouble"].append(rest)
+        elif line == "end":
+            outcome["ended"] = True
+    try:
+        for capability in json.loads("\n".join(doctor))["capabilities"]:
+            outcome["capabilities"][capability["name"]] = capability["state"]
+    except (ValueError, KeyError):
+        outcome["trouble"].append("doctor --json cannot be read")
+    return outcome
+
+
+def compare(expected, outcome, status):
+    """Lines about what is not as expected; none: the case passes."""
+    wrong = list(outcome["trouble"])
+    if not outcome["ended"]:
+        wrong.append(f"the guest did not come to its end (qemu: {status})")
+    elif status not in (EXIT_BY_GUEST, 0):
+        wrong.append(f"qemu exited with {status}")
+    for name, state in outcome["commands"].items():
+        if state >= 124:
+            wrong.append(f"{name} ended with {state}: {outcome['complaints'][name][2]}")
+    for part in ("commands", "capabilities"):
+        for name in sorted({*expected.get(part, {}), *outcome[part]}):
+            should, does = expected.get(part, {}).get(name), outcome[part].get(name)
+            if should != does:
+                wrong.append(f"{part}: {name} is {does}, expected {should}")
+    for line in expected.get("listed", []):
+        if line not in outcome["listed"]:
+            wrong.append(f"missing: {line}")
+    return wrong
+
+
+def run_case(case, tree, initramfs):
+    begin = time.monotonic()
+    lines, status = boot(tree, initramfs, case)
+    return case, understand(lines), status, time.monotonic() - begin
+
+
+def main():
+    arguments = [argument for argument in sys.argv[1:] if argument != "--update"]
+    with open(EXPECTED, encoding="utf-8") as file:
+        data = json.load(file)
+    cases = [case for case in data["cases"] if not arguments or case["name"] in arguments]
+    unknown = set(arguments) - {case["name"] for case in data["cases"]}
+    if unknown or not cases:
+        sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(c['name'] for c in data['cases'])}")
+    try:
+        names = open_archive()
+        trees = {}
+        for case in cases:
+            pattern = data["kernels"][case["kernel"]]
+            if pattern not in trees:
+                tree = fetch(names, pattern)
+                trees[pattern] = tree, pack(tree)
+    except OSError as error:
+        # Where nothing decides, a kernel that cannot be had is no failure, but never a pass.
+        print(f"kernels: cannot be fetched: {error}", file=sys.stderr)
+        sys.exit(1 if os.environ.get("CI") else 77)
+
+    failed = 0
+    print(f"{'case':16}{'kernel':30}{'time':>6}  {'capabilities':>12}{'commands':>10}  crashes")
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        jobs = [pool.submit(run_case, case, *trees[data["kernels"][case["kernel"]]]) for case in cases]
+        for job in jobs:
+            case, outcome, status, seconds = job.result()
+            wrong = compare(case.get("expected", {}), outcome, status)
+            works = sum(state == "works" for state in outcome["capabilities"].values())
+            answered = sum(state in (0, 1) for state in outcome["commands"].values())
+            crashes = sum(state >= 124 for state in outcome["commands"].values())
+            print(f"{case['name']:16}{outcome['kernel'] or '-':30}{seconds:>5.0f}s  {works:>5} of {len(outcome['capabilities']):>3}"
+                  f"{answered:>5} of {len(outcome['commands']):>2}  {crashes}{'' if not wrong else '  NOT AS EXPECTED'}", flush=True)
+            for line in wrong:
+                print(f"    {line}")
+            failed += bool(wrong)
+            case["expected"] = {"commands": outcome["commands"], "capabilities": outcome["capabilities"], "listed": outcome["listed"]}
+    if "--update" in sys.argv[1:]:
+        with open(EXPECTED, "w", encoding="utf-8") as file:
+            json.dump(data, file, indent=1)
+            file.write("\n")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
