@@ -16,6 +16,8 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/control_group.h"
+#include "cli/render/output_file.h"
 #include "cli/render/trace.h"
 #include "cli/suggest.h"
 #include "collectors/base/parse.h"
@@ -163,8 +165,15 @@ Result<Question> make_question(const Options& options) {
           bit(*kind) | (*kind == TRACE_POSIXSEM ? bit(TRACE_FUTEX) : 0);
     }
   }
+  if (!options.cgroup.empty()) {
+    const Result<ControlGroup> group = find_control_group(options.cgroup);
+    if (!group) {
+      return Failure(group.error());
+    }
+    request.cgroup = group->id;
+    request.cgroup_level = group->level;
+  }
   request.comm = trace.comm;
-  request.cgroup = options.cgroup;
   request.channel = trace.channel;
   request.errors = trace.errors;
   request.lifecycle = trace.connect;
@@ -306,23 +315,19 @@ uint64_t tell_unfinished(const Question& question, const TraceProbe& probe, cons
   return sieve.shown() - before;
 }
 
-/// A file that is written as the trace goes on.
-class OutputFile {
- public:
-  static Result<OutputFile> create(const std::string& path) {
-    Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!fd) {
-      return system_failure(fmt::format("cannot write '{}'", path));
-    }
-    return OutputFile(std::move(fd));
+/// The file that --write or --perfetto names, if one does.
+Result<std::optional<OutputFile>> open_target(const Options& options) {
+  const std::string& path =
+      options.trace.write.empty() ? options.trace.perfetto : options.trace.write;
+  if (path.empty()) {
+    return std::optional<OutputFile>();
   }
-  Output& out() { return *out_; }
-
- private:
-  explicit OutputFile(Fd fd) : fd_(std::move(fd)), out_(std::make_unique<Output>(fd_.get())) {}
-  Fd fd_;
-  std::unique_ptr<Output> out_;
-};
+  Result<OutputFile> file = OutputFile::open(path);
+  if (!file) {
+    return Failure(file.error());
+  }
+  return std::optional<OutputFile>(std::move(*file));
+}
 
 void catch_signals() {
   interrupted = 0;
@@ -368,8 +373,39 @@ int finish(const Options& options, uint64_t lost, const std::vector<std::string>
   return options.strict && (lost > 0 || !gaps.empty()) ? status_partial : status_complete;
 }
 
+/// Functions by address, each looked up once.
+FunctionNames function_names(const Stage& stage) {
+  const auto reader = std::make_shared<StackReader>(stage.proc);
+  const auto known = std::make_shared<std::map<std::pair<int32_t, uint64_t>, std::string>>();
+  return [reader, known](int32_t pid, uint64_t address) {
+    const auto [entry, is_new] = known->try_emplace({pid, address});
+    if (is_new) {
+      // The address is that behind the call.
+      entry->second = reader->name_of_address(pid, address - 1);
+    }
+    return entry->second;
+  };
+}
+
+std::unique_ptr<TraceWriter> make_writer(const Options& options, const Stage& stage, Output& out,
+                                         bool payload) {
+  FunctionNames functions =
+      options.stacks && options.trace.from.empty() ? function_names(stage) : FunctionNames();
+  if (!options.trace.perfetto.empty()) {
+    return std::make_unique<TracePerfetto>(out);
+  }
+  if (options.json) {
+    return std::make_unique<TraceJson>(out, payload, std::move(functions), options.stacks);
+  }
+  return std::make_unique<TraceText>(out, stage.terminal, std::move(functions));
+}
+
 int stream(const Options& options, const Stage& stage, const Question& question, TraceProbe& probe,
-           TraceWriter& writer, Output& out) {
+           OutputFile* target) {
+  Output& out = target != nullptr ? target->out() : stage.out;
+  const std::unique_ptr<TraceWriter> made =
+      make_writer(options, stage, out, question.request.payload > 0);
+  TraceWriter& writer = *made;
   LiveTraceNames names(stage.proc);
   TraceDecoder decoder(names);
   Sieve sieve(question, writer);
@@ -396,6 +432,11 @@ int stream(const Options& options, const Stage& stage, const Question& question,
   const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
   writer.end({sieve.shown(), sieve.lost(), unfinished});
   out.flush();
+  if (target != nullptr) {
+    if (const std::string problem = target->finish(); !problem.empty()) {
+      return stage.give_up(problem);
+    }
+  }
   return finish(options, sieve.lost(), probe.gaps());
 }
 
@@ -411,13 +452,9 @@ class LostOnly final : public TraceSink {
 };
 
 /// Writes records as they come. Only what is new in them is looked at.
-int record(const Options& options, const Stage& stage, const Question& question,
-           TraceProbe& probe) {
-  Result<OutputFile> file = OutputFile::create(options.trace.write);
-  if (!file) {
-    return stage.give_up(file.error().text());
-  }
-  Output& out = file->out();
+int record(const Options& options, const Stage& stage, const Question& question, TraceProbe& probe,
+           OutputFile& file) {
+  Output& out = file.out();
   const TraceHead own = own_head();
   TraceFileHeader header;
   header.realtime_offset_ns = own.realtime_offset_ns;
@@ -460,10 +497,8 @@ int record(const Options& options, const Stage& stage, const Question& question,
     out.write({reinterpret_cast<const char*>(&last), sizeof last});
     lost.lost(rest);
   }
-  out.close();
-  if (out.error() != 0) {
-    return stage.give_up(
-        fmt::format("cannot write '{}': {}", options.trace.write, ::strerror(out.error())));
+  if (const std::string problem = file.finish(); !problem.empty()) {
+    return stage.give_up(problem);
   }
   stage.out.write(fmt::format("{} operations written to {}, {} lost\n", events,
                               escaped(options.trace.write, stage.terminal.escape()), lost.count()));
@@ -489,47 +524,22 @@ int sum_up(const Options& options, const Stage& stage, const Question& question,
   return finish(options, lost, probe.gaps());
 }
 
-/// Functions by address, each looked up once.
-FunctionNames function_names(const Stage& stage) {
-  const auto reader = std::make_shared<StackReader>(stage.proc);
-  const auto known = std::make_shared<std::map<std::pair<int32_t, uint64_t>, std::string>>();
-  return [reader, known](int32_t pid, uint64_t address) {
-    const auto [entry, is_new] = known->try_emplace({pid, address});
-    if (is_new) {
-      // The address is that behind the call.
-      entry->second = reader->name_of_address(pid, address - 1);
-    }
-    return entry->second;
-  };
-}
-
-std::unique_ptr<TraceWriter> make_writer(const Options& options, const Stage& stage, Output& out,
-                                         bool payload) {
-  FunctionNames functions =
-      options.stacks && options.trace.from.empty() ? function_names(stage) : FunctionNames();
-  if (!options.trace.perfetto.empty()) {
-    return std::make_unique<TracePerfetto>(out);
-  }
-  if (options.json) {
-    return std::make_unique<TraceJson>(out, payload, std::move(functions), options.stacks);
-  }
-  return std::make_unique<TraceText>(out, stage.terminal, std::move(functions));
-}
-
 int replay(const Options& options, const Stage& stage, const Question& question) {
   Result<TraceFile> file = TraceFile::open(options.trace.from);
   if (!file) {
-    return stage.give_up(file.error().text());
+    return stage.no_target(file.error().text());
   }
-  std::optional<OutputFile> target;
-  if (!options.trace.perfetto.empty()) {
-    Result<OutputFile> created = OutputFile::create(options.trace.perfetto);
-    if (!created) {
-      return stage.give_up(created.error().text());
-    }
-    target = std::move(*created);
+  Result<std::optional<OutputFile>> target = open_target(options);
+  if (!target) {
+    return stage.no_target(target.error().text());
   }
-  Output& out = target ? target->out() : stage.out;
+  if (*target && (*target)->is(options.trace.from)) {
+    return stage.misuse("'--from' and '--perfetto' name the same file");
+  }
+  Output& out = *target ? (*target)->out() : stage.out;
+  if (*target) {
+    (*target)->begin();
+  }
   const std::unique_ptr<TraceWriter> writer =
       make_writer(options, stage, out, question.request.payload > 0);
   writer->begin(
@@ -539,6 +549,11 @@ int replay(const Options& options, const Stage& stage, const Question& question)
   const bool whole = file->decode(sieve, events);
   writer->end({sieve.shown(), sieve.lost(), 0});
   out.flush();
+  if (*target) {
+    if (const std::string problem = (*target)->finish(); !problem.empty()) {
+      return stage.give_up(problem);
+    }
+  }
   if (!whole) {
     complain(fmt::format("'{}' is damaged or ends in the middle of a record",
                          escaped(options.trace.from, {})));
@@ -562,18 +577,18 @@ int run_trace(const Options& options, const Stage& stage) {
       return stage.no_target(problem);
     }
   }
-  std::optional<OutputFile> target;
-  if (!options.trace.perfetto.empty()) {
-    Result<OutputFile> created = OutputFile::create(options.trace.perfetto);
-    if (!created) {
-      return stage.give_up(created.error().text());
-    }
-    target = std::move(*created);
+  // Before the probes: what was asked for wrongly costs nobody anything.
+  Result<std::optional<OutputFile>> target = open_target(options);
+  if (!target) {
+    return stage.no_target(target.error().text());
   }
   catch_signals();
   Result<std::unique_ptr<TraceProbe>> probe = TraceProbe::start(question->request, stage.proc);
   if (!probe) {
     return stage.give_up(probe.error().text() + "; 'ipcscope doctor' tells more");
+  }
+  if (*target) {
+    (*target)->begin();
   }
   complain("tracing; Ctrl-C ends it");
   if (question->request.payload > 0) {
@@ -583,12 +598,9 @@ int run_trace(const Options& options, const Stage& stage) {
     return sum_up(options, stage, *question, **probe);
   }
   if (!options.trace.write.empty()) {
-    return record(options, stage, *question, **probe);
+    return record(options, stage, *question, **probe, **target);
   }
-  Output& out = target ? target->out() : stage.out;
-  const std::unique_ptr<TraceWriter> writer =
-      make_writer(options, stage, out, question->request.payload > 0);
-  return stream(options, stage, *question, **probe, *writer, out);
+  return stream(options, stage, *question, **probe, *target ? &**target : nullptr);
 }
 
 }  // namespace ipcscope

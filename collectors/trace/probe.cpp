@@ -4,10 +4,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,33 +25,6 @@ constexpr unsigned stream_bytes = 16U << 20;
 constexpr unsigned least_bytes = 64U << 10;
 
 constexpr uint64_t bit(int kind) { return uint64_t{1} << kind; }
-
-/// The identity of a cgroup, and how far below the root it is.
-Result<void> find_cgroup(const std::string& path, trace_filter& filter) {
-  std::string full;
-  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    struct statfs system {};
-    if (::statfs(mount, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC) {
-      full = mount;
-      break;
-    }
-  }
-  if (full.empty()) {
-    return failure("cgroups cannot be told apart: no hierarchy of version 2 at /sys/fs/cgroup");
-  }
-  full += path.starts_with('/') ? path : "/" + path;
-  struct stat status {};
-  if (::stat(full.c_str(), &status) != 0) {
-    return system_failure(fmt::format("no cgroup '{}'", path));
-  }
-  filter.cgroup = status.st_ino;
-  bool within = false;
-  for (const char each : path) {
-    filter.cgroup_level += each != '/' && !within ? 1 : 0;
-    within = each != '/';
-  }
-  return {};
-}
 
 /// What the kernel can compare of a channel's id; the rest is compared here.
 void find_channel(const std::string& id, trace_filter& filter) {
@@ -134,11 +105,8 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
     filter.comm_set = 1;
     std::memcpy(filter.comm, request.comm.data(), std::min<size_t>(request.comm.size(), 15));
   }
-  if (!request.cgroup.empty()) {
-    if (const Result<void> found = find_cgroup(request.cgroup, filter); !found) {
-      return Failure(found.error());
-    }
-  }
+  filter.cgroup = request.cgroup.value_or(0);
+  filter.cgroup_level = request.cgroup_level;
   if (!request.channel.empty()) {
     find_channel(request.channel, filter);
   }

@@ -114,7 +114,7 @@ Result<TraceFile> TraceFile::open(const std::string& path) {
     return system_failure(fmt::format("cannot open '{}'", path));
   }
   TraceFile file;
-  if (status.st_size < static_cast<off_t>(sizeof(TraceFileHeader))) {
+  if (!S_ISREG(status.st_mode) || status.st_size < static_cast<off_t>(sizeof(TraceFileHeader))) {
     return failure(fmt::format("'{}' is no file of ipcscope trace --write", path));
   }
   file.bytes_ = static_cast<size_t>(status.st_size);
