@@ -106,6 +106,12 @@ Result<Question> make_question(const Options& options) {
   if (!pids) {
     return Failure(pids.error());
   }
+  if (pids->size() > TRACE_PIDS_MAX) {
+    return failure(
+        fmt::format("at most {} processes can be chosen; '--comm', '--user' or "
+                    "'--cgroup' may name them",
+                    TRACE_PIDS_MAX));
+  }
   request.pids = std::move(*pids);
   const TraceOptions& trace = options.trace;
   if (!options.user.empty()) {
@@ -182,6 +188,33 @@ Result<Question> make_question(const Options& options) {
   return question;
 }
 
+/// What is missing, by mechanism.
+class Losses {
+ public:
+  void add(uint8_t kind, uint64_t count) {
+    const auto found = std::find_if(all_.begin(), all_.end(),
+                                    [&](const TraceLoss& loss) { return loss.kind == kind; });
+    if (found == all_.end()) {
+      all_.push_back({kind, count});
+    } else {
+      found->count += count;
+    }
+    std::sort(all_.begin(), all_.end(),
+              [](const TraceLoss& a, const TraceLoss& b) { return a.count > b.count; });
+  }
+  [[nodiscard]] const std::vector<TraceLoss>& all() const { return all_; }
+  [[nodiscard]] uint64_t total() const {
+    uint64_t sum = 0;
+    for (const TraceLoss& loss : all_) {
+      sum += loss.count;
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<TraceLoss> all_;  ///< the most first
+};
+
 /// Lets through what the probe could not tell apart.
 class Sieve final : public TraceSink {
  public:
@@ -206,21 +239,21 @@ class Sieve final : public TraceSink {
     shown_++;
     writer_.event(event);
   }
-  void lost(uint64_t count) override {
-    lost_ += count;
-    writer_.lost(count);
+  void lost(uint8_t kind, uint64_t count) override {
+    losses_.add(kind, count);
+    writer_.lost(kind, count);
   }
   void hide(std::vector<pid_t> pids) { hidden_ = std::move(pids); }
   [[nodiscard]] bool is_full() const { return shown_ >= question_.count; }
   [[nodiscard]] uint64_t shown() const { return shown_; }
-  [[nodiscard]] uint64_t lost() const { return lost_; }
+  [[nodiscard]] const Losses& losses() const { return losses_; }
 
  private:
   const Question& question_;
   TraceWriter& writer_;
   std::vector<pid_t> hidden_;
   uint64_t shown_ = 0;
-  uint64_t lost_ = 0;
+  Losses losses_;
 };
 
 int64_t realtime_offset() {
@@ -363,14 +396,16 @@ void run_until_end(const Question& question, const Drain& drain, const IsFull& i
   }
 }
 
-int finish(const Options& options, uint64_t lost, const std::vector<std::string>& gaps) {
-  for (const std::string& gap : gaps) {
-    complain(gap);
-  }
+/// Says what is missing, and returns the status of an answer.
+int finish(const Options& options, const Stage& stage, const Losses& losses,
+           const std::vector<Coverage>& coverage) {
+  const int status = finish_answer(options, stage, coverage);
+  const uint64_t lost = losses.total();
   if (lost > 0 && !options.json) {
-    complain(fmt::format("{} operation{} lost", lost, lost == 1 ? " was" : "s were"));
+    complain(fmt::format("{} operation{} lost: {}", lost, lost == 1 ? " was" : "s were",
+                         losses_text(losses.all())));
   }
-  return options.strict && (lost > 0 || !gaps.empty()) ? status_partial : status_complete;
+  return options.strict && lost > 0 ? status_partial : status;
 }
 
 /// Functions by address, each looked up once.
@@ -411,12 +446,12 @@ int stream(const Options& options, const Stage& stage, const Question& question,
   Sieve sieve(question, writer);
   sieve.hide(output_readers(stage.proc));
   TraceHead head = own_head();
-  head.gaps = probe.gaps();
+  head.coverage = probe.coverage();
   writer.begin(head);
   out.flush();
+  const auto take = [&](std::span<const std::byte> record) { (void)decoder.take(record, sieve); };
   const auto drain = [&] {
-    const size_t count = probe.records().drain(
-        [&](std::span<const std::byte> record) { (void)decoder.take(record, sieve); });
+    const size_t count = probe.records().drain(take);
     if (count > 0 && count < 4096) {
       out.flush();
     }
@@ -424,31 +459,31 @@ int stream(const Options& options, const Stage& stage, const Question& question,
   };
   run_until_end(question, drain, [&] { return sieve.is_full() || out.error() != 0; });
   probe.stop();
-  drain();
-  if (const uint64_t lost = probe.take_lost() + probe.missed(); lost > 0) {
-    sieve.lost(lost);
+  probe.records().drain(take, true);
+  for (const TraceLoss& loss : probe.take_lost()) {
+    sieve.lost(loss.kind, loss.count);
   }
   // Behind the end of the probes: the look starts processes of its own.
   const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
-  writer.end({sieve.shown(), sieve.lost(), unfinished});
+  writer.end({sieve.shown(), sieve.losses().total(), unfinished, sieve.losses().all()});
   out.flush();
   if (target != nullptr) {
     if (const std::string problem = target->finish(); !problem.empty()) {
       return stage.give_up(problem);
     }
   }
-  return finish(options, sieve.lost(), probe.gaps());
+  return finish(options, stage, sieve.losses(), probe.coverage());
 }
 
 /// Takes only the sum of what is missing.
 class LostOnly final : public TraceSink {
  public:
   void event(const TraceEvent& /*event*/) override {}
-  void lost(uint64_t count) override { lost_ += count; }
-  [[nodiscard]] uint64_t count() const { return lost_; }
+  void lost(uint8_t kind, uint64_t count) override { losses_.add(kind, count); }
+  [[nodiscard]] const Losses& losses() const { return losses_; }
 
  private:
-  uint64_t lost_ = 0;
+  Losses losses_;
 };
 
 /// Writes records as they come. Only what is new in them is looked at.
@@ -461,8 +496,13 @@ int record(const Options& options, const Stage& stage, const Question& question,
   own.host.copy(header.host, sizeof header.host - 1);
   own.kernel.copy(header.kernel, sizeof header.kernel - 1);
   out.write(header.bytes());
+  std::string noted;  // goes before the next record
+  for (const Coverage& coverage : probe.coverage()) {
+    append_coverage_record(noted, coverage);
+  }
+  out.write(noted);
+  noted.clear();
   LiveTraceNames live(stage.proc);
-  std::string noted;
   RecordedTraceNames names(live, noted);
   TraceDecoder decoder(names);
   LostOnly lost;
@@ -489,20 +529,22 @@ int record(const Options& options, const Stage& stage, const Question& question,
   const auto drain = [&] { return probe.records().drain(take); };
   run_until_end(question, drain, [&] { return events >= question.count || out.error() != 0; });
   probe.stop();
-  drain();
-  if (const uint64_t rest = probe.take_lost() + probe.missed(); rest > 0) {
+  probe.records().drain(take, true);
+  for (const TraceLoss& loss : probe.take_lost()) {
     trace_lost_record last{};
     last.kind = TRACE_LOST;
-    last.lost = rest;
+    last.word = static_cast<uint16_t>(loss.kind == TRACE_NO_KIND ? 0 : loss.kind + 1);
+    last.lost = loss.count;
     out.write({reinterpret_cast<const char*>(&last), sizeof last});
-    lost.lost(rest);
+    lost.lost(loss.kind, loss.count);
   }
   if (const std::string problem = file.finish(); !problem.empty()) {
     return stage.give_up(problem);
   }
   stage.out.write(fmt::format("{} operations written to {}, {} lost\n", events,
-                              escaped(options.trace.write, stage.terminal.escape()), lost.count()));
-  return finish(options, lost.count(), probe.gaps());
+                              escaped(options.trace.write, stage.terminal.escape()),
+                              lost.losses().total()));
+  return finish(options, stage, lost.losses(), probe.coverage());
 }
 
 int sum_up(const Options& options, const Stage& stage, const Question& question,
@@ -512,16 +554,19 @@ int sum_up(const Options& options, const Stage& stage, const Question& question,
       question, [] { return size_t{0}; }, [] { return false; });
   probe.stop();
   const auto window = std::chrono::nanoseconds(Clock::now() - begin).count();
-  const uint64_t lost = probe.not_summed() + probe.missed();
+  Losses lost;
+  for (const TraceLoss& loss : probe.take_lost()) {
+    lost.add(loss.kind, loss.count);
+  }
   const std::vector<TraceSum> sums = probe.sums();
   if (options.json) {
     TraceHead head = own_head();
-    head.gaps = probe.gaps();
-    write_trace_summary_json(stage.out, head, sums, static_cast<uint64_t>(window), lost);
+    head.coverage = probe.coverage();
+    write_trace_summary_json(stage.out, head, sums, static_cast<uint64_t>(window), lost.all());
   } else {
     write_trace_summary(stage.out, stage.terminal, sums);
   }
-  return finish(options, lost, probe.gaps());
+  return finish(options, stage, lost, probe.coverage());
 }
 
 int replay(const Options& options, const Stage& stage, const Question& question) {
@@ -542,12 +587,12 @@ int replay(const Options& options, const Stage& stage, const Question& question)
   }
   const std::unique_ptr<TraceWriter> writer =
       make_writer(options, stage, out, question.request.payload > 0);
-  writer->begin(
-      {file->header().host, file->header().kernel, file->header().realtime_offset_ns, {}});
+  writer->begin({file->header().host, file->header().kernel, file->header().realtime_offset_ns,
+                 file->coverage()});
   Sieve sieve(question, *writer);
   uint64_t events = 0;
   const bool whole = file->decode(sieve, events);
-  writer->end({sieve.shown(), sieve.lost(), 0});
+  writer->end({sieve.shown(), sieve.losses().total(), 0, sieve.losses().all()});
   out.flush();
   if (*target) {
     if (const std::string problem = (*target)->finish(); !problem.empty()) {
@@ -559,7 +604,7 @@ int replay(const Options& options, const Stage& stage, const Question& question)
                          escaped(options.trace.from, {})));
     return options.strict ? status_partial : status_complete;
   }
-  return finish(options, sieve.lost(), {});
+  return finish(options, stage, sieve.losses(), file->coverage());
 }
 
 }  // namespace

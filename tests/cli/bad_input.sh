@@ -110,6 +110,8 @@ for option in --write --perfetto; do
   expect 2 "ipcscope: cannot write '/': Is a directory" trace $option /
 done
 expect 2 "ipcscope: no control group '/nowhere' below /sys/fs/cgroup$trace" trace --cgroup /nowhere
+many="ipcscope: at most 4096 processes can be chosen; '--comm', '--user' or '--cgroup' may name them"
+expect 2 "$many$trace" trace -p "$(seq -s , 2 4098)"
 # What cannot be traced empties no file.
 if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
   echo kept >"$SCRATCH/kept"
