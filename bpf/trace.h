@@ -46,6 +46,29 @@ enum trace_kind {
 };
 #define TRACE_NO_KIND 0xff
 
+/*
+ * Ring buffers, each of a group of mechanisms: a noisy one does not push out what the others have
+ * to say. Which words a ring is for says trace_ring_of() of calls.h.
+ */
+#define TRACE_RINGS(RING) \
+  RING(pipe)              \
+  RING(local)             \
+  RING(futex)             \
+  RING(inet)              \
+  RING(poll)              \
+  RING(sysv)              \
+  RING(mq)                \
+  RING(lock)              \
+  RING(pty)               \
+  RING(event)             \
+  RING(memory)            \
+  RING(signal)
+enum trace_ring {
+#define TRACE_RING(name) TRACE_RING_##name,
+  TRACE_RINGS(TRACE_RING) TRACE_RING_COUNT
+#undef TRACE_RING
+};
+
 /** How the channel of a system call is found. */
 enum trace_shape {
   SHAPE_NONE,
@@ -97,9 +120,10 @@ RECORD_ASSERT(sizeof(struct trace_call) == 8, "trace_call");
 #define TRACE_CALL_RECEIVE_FD 603
 #define TRACE_CALL_IO_URING 604
 
+#define TRACE_RING_LEAST 65536 /* bytes: the largest page of any machine */
 #define TRACE_PAYLOAD_MAX 1024
 #define TRACE_STACK_MAX 32
-#define TRACE_PIDS_MAX 8
+#define TRACE_PIDS_MAX 4096
 #define TRACE_IGNORED_MAX 8
 
 /** What is wanted. Constants of the programs; 0 or UNKNOWN where it does not restrict. */
@@ -110,9 +134,8 @@ struct trace_filter {
   u64 channel;                    /* its number: inode, id, address */
   u64 ignored[TRACE_IGNORED_MAX]; /* channels that ipcscope's own output goes to; keys */
   u32 ignored_count;
-  u32 pids[TRACE_PIDS_MAX]; /* in ipcscope's namespace */
-  u32 pid_count;
-  u32 uid; /* UNKNOWN_U32 */
+  u32 by_pid; /* only of the processes in trace_pids */
+  u32 uid;    /* UNKNOWN_U32 */
   u32 cgroup_level;
   u32 channel_kind; /* UNKNOWN_U32 */
   u32 errors;       /* only what failed */
@@ -122,6 +145,9 @@ struct trace_filter {
   u32 shm_device; /* of /dev/shm */
   u32 comm_set;
   u32 tid;
+  u32 splice;                /* the word that data moved between descriptors counts for */
+  u32 used_rings;            /* bits */
+  u8 rings[TRACE_WORDS + 3]; /* of each word */
   char comm[16];
 };
 
@@ -157,10 +183,11 @@ struct trace_thread_record {
 };
 RECORD_ASSERT(sizeof(struct trace_thread_record) == 32, "trace_thread_record");
 
-/** Events that found no room since the last record of this kind. */
+/** Events of one mechanism that found no room since the last such record about it. */
 struct trace_lost_record {
   u16 kind;
-  u16 reserved[3];
+  u16 word; /* 1 + trace_kind of the mechanism; 0: not known */
+  u16 reserved[2];
   u64 lost;
 };
 RECORD_ASSERT(sizeof(struct trace_lost_record) == 16, "trace_lost_record");
@@ -213,10 +240,11 @@ struct trace_slot {
   u64 begin_ns;
   u64 comm[2];
   u32 announced; /* tid whose record was sent, with this name */
-  u32 found_kind;
+  u32 rings;     /* bits: where it was sent */
   u64 found_key; /* the channel that was looked for last; 0: none */
   u64 detail;
-  u64 unused;
+  u32 found_kind;
+  u32 found_word; /* of what it is, or of what asked for it: says which ring it belongs to */
 };
 RECORD_ASSERT(sizeof(struct trace_slot) == 64, "trace_slot");
 #define TRACE_SLOTS 65536
@@ -247,12 +275,10 @@ struct trace_sum {
 
 /** Counters that the programs keep. */
 struct trace_counters {
-  u64 lost_pending; /* lost since the last record that said so */
-  u64 lost;
-  u64 sums;       /* how many of them are in use */
-  u64 not_summed; /* operations that found no room in the sums */
-  u32 own_group;  /* ipcscope's own; number of the first PID namespace */
-  u32 level;      /* of its PID namespace */
+  u64 lost_pending[TRACE_WORDS]; /* by mechanism: lost since the last record that said so */
+  u64 sums;                      /* how many of them are in use */
+  u32 own_group;                 /* ipcscope's own; number of the first PID namespace */
+  u32 level;                     /* of its PID namespace */
 };
 
 #endif

@@ -5,7 +5,6 @@
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
 #include <sched.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -563,16 +562,9 @@ Result<void> BpfSource::mappings(const Request& /*request*/, const RecordSink& s
   return {};
 }
 
-/// Before 5.11 maps count against RLIMIT_MEMLOCK; raising it may fail, and then loading says so.
-void raise_memlock() {
-  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
-  ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Source>> open_bpf_source(const Request& request, const Expected& expected) {
-  raise_memlock();
   auto source = std::make_unique<BpfSource>();
   if (Result<void> loaded = source->load(request, expected); !loaded) {
     return Failure(loaded.error());
@@ -632,7 +624,6 @@ Capability probe_walk(const char* name, const Result<kernel_layout>& layout, bpf
 }  // namespace
 
 std::vector<Capability> probe_bpf() {
-  raise_memlock();
   const Result<kernel_layout> layout = read_kernel_layout();
   std::vector<Capability> found;
   found.push_back(probe_walk("BPF iterator over tasks and files", layout, BPF_LOADING_FULL,

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -9,11 +8,11 @@
 #include <functional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
 
 #include "bpf/socket.h"
 #include "collectors/base/identity_map.h"
+#include "collectors/inet_name.h"
 #include "collectors/socket.h"
 #include "collectors/socket_ends.h"
 
@@ -23,20 +22,8 @@ namespace {
 
 constexpr uint16_t state_listen = 10;
 
-/// Address and port, IPv4 as its mapped IPv6 address, so that both ends of a connection between an
-/// IPv4 and a dual-stack socket compare equal.
-struct Name {
-  std::array<uint8_t, 16> address{};
-  uint16_t port = 0;
-  bool operator==(const Name&) const = default;
-  bool operator<(const Name& other) const {
-    return std::tie(address, port) < std::tie(other.address, other.port);
-  }
-  [[nodiscard]] bool empty() const { return *this == Name{}; }
-};
-
 struct InetEnd {
-  Name local, remote;
+  InetName local, remote;
   uint64_t rx_bytes = 0, tx_bytes = 0;
   uint32_t inode = 0;
   uint32_t rx_memory = 0, rcvbuf = 0, sndbuf = 0, backlog = 0, backlog_max = 0, drops = 0;
@@ -49,7 +36,7 @@ struct InetEnd {
 };
 
 struct Connection {
-  Name local, remote;
+  InetName local, remote;
   uint32_t net_ns = 0;
   uint16_t protocol = 0;
   bool operator==(const Connection&) const = default;
@@ -65,40 +52,6 @@ uint64_t fingerprint(const Connection& of) {
   std::memcpy(&bytes[36], &of.net_ns, 4);
   std::memcpy(&bytes[40], &of.protocol, 2);
   return std::hash<std::string_view>{}({bytes.data(), bytes.size()}) | 1;
-}
-
-Name make_name(const u8 (&address)[16], uint16_t port, uint16_t family) {
-  Name name;
-  name.port = port;
-  if (family == AF_INET6) {
-    std::memcpy(name.address.data(), address, 16);
-  } else if (address[0] != 0 || address[1] != 0 || address[2] != 0 || address[3] != 0) {
-    name.address[10] = name.address[11] = 0xff;
-    std::memcpy(name.address.data() + 12, address, 4);
-  }
-  return name;
-}
-
-bool is_mapped(const Name& name) {
-  static constexpr uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  return std::memcmp(name.address.data(), prefix, sizeof prefix) == 0;
-}
-
-void append_name(std::string& out, const Name& name, uint16_t family) {
-  char text[INET6_ADDRSTRLEN];
-  if (is_mapped(name)) {
-    ::inet_ntop(AF_INET, name.address.data() + 12, text, sizeof text);
-    out += text;
-  } else if (family == AF_INET) {
-    out += "0.0.0.0";
-  } else {
-    ::inet_ntop(AF_INET6, name.address.data(), text, sizeof text);
-    out += '[';
-    out += text;
-    out += ']';
-  }
-  out += ':';
-  out += fmt::format_int(name.port).c_str();
 }
 
 const char* state_name(uint16_t protocol, uint16_t state) {
@@ -137,8 +90,8 @@ void InetSockets::take(const record& fact, Assembly& assembly) {
   if (!is_new) {
     return;
   }
-  end.local = make_name(from.local, from.local_port, from.family);
-  end.remote = make_name(from.remote, from.remote_port, from.family);
+  end.local = make_inet_name(from.local, from.local_port, from.family);
+  end.remote = make_inet_name(from.remote, from.remote_port, from.family);
   end.rx_bytes = from.rx_bytes;
   end.tx_bytes = from.tx_bytes;
   end.rx_memory = from.rx_memory;
@@ -183,10 +136,10 @@ ChannelIndex InetSockets::add_channel(const InetEnd& first, bool both_local, Ass
   if (kind == Kind::raw) {
     id_ += fmt::format_int(first.inode).c_str();
   } else {
-    append_name(id_, first.local, first.family);
+    append_inet_name(id_, first.local, first.family);
     if (!first.remote.empty()) {
       id_ += '-';
-      append_name(id_, first.remote, first.family);
+      append_inet_name(id_, first.remote, first.family);
     }
     if (foreign != 0) {
       id_ += fmt::format("@{}", foreign);
@@ -241,14 +194,6 @@ void InetSockets::describe(const InetEnd& end, const InetEnd* peer,
 
 uint64_t queued(const InetEnd& end) { return end.rx_bytes == UNKNOWN_U64 ? 0 : end.rx_bytes; }
 
-bool is_within_host(const InetEnd& end) {
-  const auto& address = end.remote.address;
-  static constexpr std::array<uint8_t, 16> loopback = {0, 0, 0, 0, 0, 0, 0, 0,
-                                                       0, 0, 0, 0, 0, 0, 0, 1};
-  return address == end.local.address || address == loopback ||
-         (is_mapped(end.remote) && address[12] == 127);
-}
-
 /// A connection that nobody accepted yet has no peer process: whoever listens at its remote address
 /// is the other end.
 void InetSockets::join_backlogs(SnapshotBuilder& builder) {
@@ -265,7 +210,7 @@ void InetSockets::join_backlogs(SnapshotBuilder& builder) {
   std::unordered_map<uint32_t, std::vector<Endpoint>> accepting;
   for (const InetEnd& end : ends) {
     if (end.has_peer || end.role != Role::peer || end.protocol != IPPROTO_TCP ||
-        !is_within_host(end)) {
+        !is_within_host(end.local, end.remote)) {
       continue;
     }
     const auto [first, last] = listeners.equal_range(end.remote.port);

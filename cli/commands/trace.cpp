@@ -16,6 +16,8 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/control_group.h"
+#include "cli/render/output_file.h"
 #include "cli/render/trace.h"
 #include "cli/suggest.h"
 #include "collectors/base/parse.h"
@@ -104,6 +106,12 @@ Result<Question> make_question(const Options& options) {
   if (!pids) {
     return Failure(pids.error());
   }
+  if (pids->size() > TRACE_PIDS_MAX) {
+    return failure(
+        fmt::format("at most {} processes can be chosen; '--comm', '--user' or "
+                    "'--cgroup' may name them",
+                    TRACE_PIDS_MAX));
+  }
   request.pids = std::move(*pids);
   const TraceOptions& trace = options.trace;
   if (!options.user.empty()) {
@@ -163,8 +171,15 @@ Result<Question> make_question(const Options& options) {
           bit(*kind) | (*kind == TRACE_POSIXSEM ? bit(TRACE_FUTEX) : 0);
     }
   }
+  if (!options.cgroup.empty()) {
+    const Result<ControlGroup> group = find_control_group(options.cgroup);
+    if (!group) {
+      return Failure(group.error());
+    }
+    request.cgroup = group->id;
+    request.cgroup_level = group->level;
+  }
   request.comm = trace.comm;
-  request.cgroup = options.cgroup;
   request.channel = trace.channel;
   request.errors = trace.errors;
   request.lifecycle = trace.connect;
@@ -172,6 +187,33 @@ Result<Question> make_question(const Options& options) {
   request.summary = trace.summary;
   return question;
 }
+
+/// What is missing, by mechanism.
+class Losses {
+ public:
+  void add(uint8_t kind, uint64_t count) {
+    const auto found = std::find_if(all_.begin(), all_.end(),
+                                    [&](const TraceLoss& loss) { return loss.kind == kind; });
+    if (found == all_.end()) {
+      all_.push_back({kind, count});
+    } else {
+      found->count += count;
+    }
+    std::sort(all_.begin(), all_.end(),
+              [](const TraceLoss& a, const TraceLoss& b) { return a.count > b.count; });
+  }
+  [[nodiscard]] const std::vector<TraceLoss>& all() const { return all_; }
+  [[nodiscard]] uint64_t total() const {
+    uint64_t sum = 0;
+    for (const TraceLoss& loss : all_) {
+      sum += loss.count;
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<TraceLoss> all_;  ///< the most first
+};
 
 /// Lets through what the probe could not tell apart.
 class Sieve final : public TraceSink {
@@ -197,21 +239,21 @@ class Sieve final : public TraceSink {
     shown_++;
     writer_.event(event);
   }
-  void lost(uint64_t count) override {
-    lost_ += count;
-    writer_.lost(count);
+  void lost(uint8_t kind, uint64_t count) override {
+    losses_.add(kind, count);
+    writer_.lost(kind, count);
   }
   void hide(std::vector<pid_t> pids) { hidden_ = std::move(pids); }
   [[nodiscard]] bool is_full() const { return shown_ >= question_.count; }
   [[nodiscard]] uint64_t shown() const { return shown_; }
-  [[nodiscard]] uint64_t lost() const { return lost_; }
+  [[nodiscard]] const Losses& losses() const { return losses_; }
 
  private:
   const Question& question_;
   TraceWriter& writer_;
   std::vector<pid_t> hidden_;
   uint64_t shown_ = 0;
-  uint64_t lost_ = 0;
+  Losses losses_;
 };
 
 int64_t realtime_offset() {
@@ -306,23 +348,19 @@ uint64_t tell_unfinished(const Question& question, const TraceProbe& probe, cons
   return sieve.shown() - before;
 }
 
-/// A file that is written as the trace goes on.
-class OutputFile {
- public:
-  static Result<OutputFile> create(const std::string& path) {
-    Fd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!fd) {
-      return system_failure(fmt::format("cannot write '{}'", path));
-    }
-    return OutputFile(std::move(fd));
+/// The file that --write or --perfetto names, if one does.
+Result<std::optional<OutputFile>> open_target(const Options& options) {
+  const std::string& path =
+      options.trace.write.empty() ? options.trace.perfetto : options.trace.write;
+  if (path.empty()) {
+    return std::optional<OutputFile>();
   }
-  Output& out() { return *out_; }
-
- private:
-  explicit OutputFile(Fd fd) : fd_(std::move(fd)), out_(std::make_unique<Output>(fd_.get())) {}
-  Fd fd_;
-  std::unique_ptr<Output> out_;
-};
+  Result<OutputFile> file = OutputFile::open(path);
+  if (!file) {
+    return Failure(file.error());
+  }
+  return std::optional<OutputFile>(std::move(*file));
+}
 
 void catch_signals() {
   interrupted = 0;
@@ -358,135 +396,16 @@ void run_until_end(const Question& question, const Drain& drain, const IsFull& i
   }
 }
 
-int finish(const Options& options, uint64_t lost, const std::vector<std::string>& gaps) {
-  for (const std::string& gap : gaps) {
-    complain(gap);
-  }
+/// Says what is missing, and returns the status of an answer.
+int finish(const Options& options, const Stage& stage, const Losses& losses,
+           const std::vector<Coverage>& coverage) {
+  const int status = finish_answer(options, stage, coverage);
+  const uint64_t lost = losses.total();
   if (lost > 0 && !options.json) {
-    complain(fmt::format("{} operation{} lost", lost, lost == 1 ? " was" : "s were"));
+    complain(fmt::format("{} operation{} lost: {}", lost, lost == 1 ? " was" : "s were",
+                         losses_text(losses.all())));
   }
-  return options.strict && (lost > 0 || !gaps.empty()) ? status_partial : status_complete;
-}
-
-int stream(const Options& options, const Stage& stage, const Question& question, TraceProbe& probe,
-           TraceWriter& writer, Output& out) {
-  LiveTraceNames names(stage.proc);
-  TraceDecoder decoder(names);
-  Sieve sieve(question, writer);
-  sieve.hide(output_readers(stage.proc));
-  TraceHead head = own_head();
-  head.gaps = probe.gaps();
-  writer.begin(head);
-  out.flush();
-  const auto drain = [&] {
-    const size_t count = probe.records().drain(
-        [&](std::span<const std::byte> record) { (void)decoder.take(record, sieve); });
-    if (count > 0 && count < 4096) {
-      out.flush();
-    }
-    return count;
-  };
-  run_until_end(question, drain, [&] { return sieve.is_full() || out.error() != 0; });
-  probe.stop();
-  drain();
-  if (const uint64_t lost = probe.take_lost() + probe.missed(); lost > 0) {
-    sieve.lost(lost);
-  }
-  // Behind the end of the probes: the look starts processes of its own.
-  const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
-  writer.end({sieve.shown(), sieve.lost(), unfinished});
-  out.flush();
-  return finish(options, sieve.lost(), probe.gaps());
-}
-
-/// Takes only the sum of what is missing.
-class LostOnly final : public TraceSink {
- public:
-  void event(const TraceEvent& /*event*/) override {}
-  void lost(uint64_t count) override { lost_ += count; }
-  [[nodiscard]] uint64_t count() const { return lost_; }
-
- private:
-  uint64_t lost_ = 0;
-};
-
-/// Writes records as they come. Only what is new in them is looked at.
-int record(const Options& options, const Stage& stage, const Question& question,
-           TraceProbe& probe) {
-  Result<OutputFile> file = OutputFile::create(options.trace.write);
-  if (!file) {
-    return stage.give_up(file.error().text());
-  }
-  Output& out = file->out();
-  const TraceHead own = own_head();
-  TraceFileHeader header;
-  header.realtime_offset_ns = own.realtime_offset_ns;
-  own.host.copy(header.host, sizeof header.host - 1);
-  own.kernel.copy(header.kernel, sizeof header.kernel - 1);
-  out.write(header.bytes());
-  LiveTraceNames live(stage.proc);
-  std::string noted;
-  RecordedTraceNames names(live, noted);
-  TraceDecoder decoder(names);
-  LostOnly lost;
-  uint64_t events = 0;
-  const auto take = [&](std::span<const std::byte> bytes) {
-    uint16_t kind = 0;
-    std::memcpy(&kind, bytes.data(), sizeof kind);
-    if (kind == TRACE_EVENT) {
-      trace_event_record event;
-      std::memcpy(&event, bytes.data(), sizeof event);
-      if (event.channel >> 56 == TRACE_FUTEX + 1) {
-        (void)decoder.channel_of(event);
-      }
-      events++;
-    } else {
-      (void)decoder.take(bytes, lost);
-    }
-    if (!noted.empty()) {
-      out.write(noted);
-      noted.clear();
-    }
-    out.write({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
-  };
-  const auto drain = [&] { return probe.records().drain(take); };
-  run_until_end(question, drain, [&] { return events >= question.count || out.error() != 0; });
-  probe.stop();
-  drain();
-  if (const uint64_t rest = probe.take_lost() + probe.missed(); rest > 0) {
-    trace_lost_record last{};
-    last.kind = TRACE_LOST;
-    last.lost = rest;
-    out.write({reinterpret_cast<const char*>(&last), sizeof last});
-    lost.lost(rest);
-  }
-  out.close();
-  if (out.error() != 0) {
-    return stage.give_up(
-        fmt::format("cannot write '{}': {}", options.trace.write, ::strerror(out.error())));
-  }
-  stage.out.write(fmt::format("{} operations written to {}, {} lost\n", events,
-                              escaped(options.trace.write, stage.terminal.escape()), lost.count()));
-  return finish(options, lost.count(), probe.gaps());
-}
-
-int sum_up(const Options& options, const Stage& stage, const Question& question,
-           TraceProbe& probe) {
-  const auto begin = Clock::now();
-  run_until_end(
-      question, [] { return size_t{0}; }, [] { return false; });
-  probe.stop();
-  const auto window = std::chrono::nanoseconds(Clock::now() - begin).count();
-  const uint64_t lost = probe.not_summed() + probe.missed();
-  const std::vector<TraceSum> sums = probe.sums();
-  if (options.json) {
-    TraceHead head = own_head();
-    head.gaps = probe.gaps();
-    write_trace_summary_json(stage.out, head, sums, static_cast<uint64_t>(window), lost);
-  } else {
-    write_trace_summary(stage.out, stage.terminal, sums);
-  }
-  return finish(options, lost, probe.gaps());
+  return options.strict && lost > 0 ? status_partial : status;
 }
 
 /// Functions by address, each looked up once.
@@ -516,35 +435,176 @@ std::unique_ptr<TraceWriter> make_writer(const Options& options, const Stage& st
   return std::make_unique<TraceText>(out, stage.terminal, std::move(functions));
 }
 
+int stream(const Options& options, const Stage& stage, const Question& question, TraceProbe& probe,
+           OutputFile* target) {
+  Output& out = target != nullptr ? target->out() : stage.out;
+  const std::unique_ptr<TraceWriter> made =
+      make_writer(options, stage, out, question.request.payload > 0);
+  TraceWriter& writer = *made;
+  LiveTraceNames names(stage.proc);
+  TraceDecoder decoder(names);
+  Sieve sieve(question, writer);
+  sieve.hide(output_readers(stage.proc));
+  TraceHead head = own_head();
+  head.coverage = probe.coverage();
+  writer.begin(head);
+  out.flush();
+  const auto take = [&](std::span<const std::byte> record) { (void)decoder.take(record, sieve); };
+  const auto drain = [&] {
+    const size_t count = probe.records().drain(take);
+    if (count > 0 && count < 4096) {
+      out.flush();
+    }
+    return count;
+  };
+  run_until_end(question, drain, [&] { return sieve.is_full() || out.error() != 0; });
+  probe.stop();
+  probe.records().drain(take, true);
+  for (const TraceLoss& loss : probe.take_lost()) {
+    sieve.lost(loss.kind, loss.count);
+  }
+  // Behind the end of the probes: the look starts processes of its own.
+  const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
+  writer.end({sieve.shown(), sieve.losses().total(), unfinished, sieve.losses().all()});
+  out.flush();
+  if (target != nullptr) {
+    if (const std::string problem = target->finish(); !problem.empty()) {
+      return stage.give_up(problem);
+    }
+  }
+  return finish(options, stage, sieve.losses(), probe.coverage());
+}
+
+/// Takes only the sum of what is missing.
+class LostOnly final : public TraceSink {
+ public:
+  void event(const TraceEvent& /*event*/) override {}
+  void lost(uint8_t kind, uint64_t count) override { losses_.add(kind, count); }
+  [[nodiscard]] const Losses& losses() const { return losses_; }
+
+ private:
+  Losses losses_;
+};
+
+/// Writes records as they come. Only what is new in them is looked at.
+int record(const Options& options, const Stage& stage, const Question& question, TraceProbe& probe,
+           OutputFile& file) {
+  Output& out = file.out();
+  const TraceHead own = own_head();
+  TraceFileHeader header;
+  header.realtime_offset_ns = own.realtime_offset_ns;
+  own.host.copy(header.host, sizeof header.host - 1);
+  own.kernel.copy(header.kernel, sizeof header.kernel - 1);
+  out.write(header.bytes());
+  std::string noted;  // goes before the next record
+  for (const Coverage& coverage : probe.coverage()) {
+    append_coverage_record(noted, coverage);
+  }
+  out.write(noted);
+  noted.clear();
+  LiveTraceNames live(stage.proc);
+  RecordedTraceNames names(live, noted);
+  TraceDecoder decoder(names);
+  LostOnly lost;
+  uint64_t events = 0;
+  const auto take = [&](std::span<const std::byte> bytes) {
+    uint16_t kind = 0;
+    std::memcpy(&kind, bytes.data(), sizeof kind);
+    if (kind == TRACE_EVENT) {
+      trace_event_record event;
+      std::memcpy(&event, bytes.data(), sizeof event);
+      if (event.channel >> 56 == TRACE_FUTEX + 1) {
+        (void)decoder.channel_of(event);
+      }
+      events++;
+    } else {
+      (void)decoder.take(bytes, lost);
+    }
+    if (!noted.empty()) {
+      out.write(noted);
+      noted.clear();
+    }
+    out.write({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  };
+  const auto drain = [&] { return probe.records().drain(take); };
+  run_until_end(question, drain, [&] { return events >= question.count || out.error() != 0; });
+  probe.stop();
+  probe.records().drain(take, true);
+  for (const TraceLoss& loss : probe.take_lost()) {
+    trace_lost_record last{};
+    last.kind = TRACE_LOST;
+    last.word = static_cast<uint16_t>(loss.kind == TRACE_NO_KIND ? 0 : loss.kind + 1);
+    last.lost = loss.count;
+    out.write({reinterpret_cast<const char*>(&last), sizeof last});
+    lost.lost(loss.kind, loss.count);
+  }
+  if (const std::string problem = file.finish(); !problem.empty()) {
+    return stage.give_up(problem);
+  }
+  stage.out.write(fmt::format("{} operations written to {}, {} lost\n", events,
+                              escaped(options.trace.write, stage.terminal.escape()),
+                              lost.losses().total()));
+  return finish(options, stage, lost.losses(), probe.coverage());
+}
+
+int sum_up(const Options& options, const Stage& stage, const Question& question,
+           TraceProbe& probe) {
+  const auto begin = Clock::now();
+  run_until_end(
+      question, [] { return size_t{0}; }, [] { return false; });
+  probe.stop();
+  const auto window = std::chrono::nanoseconds(Clock::now() - begin).count();
+  Losses lost;
+  for (const TraceLoss& loss : probe.take_lost()) {
+    lost.add(loss.kind, loss.count);
+  }
+  const std::vector<TraceSum> sums = probe.sums();
+  if (options.json) {
+    TraceHead head = own_head();
+    head.coverage = probe.coverage();
+    write_trace_summary_json(stage.out, head, sums, static_cast<uint64_t>(window), lost.all());
+  } else {
+    write_trace_summary(stage.out, stage.terminal, sums);
+  }
+  return finish(options, stage, lost, probe.coverage());
+}
+
 int replay(const Options& options, const Stage& stage, const Question& question) {
   Result<TraceFile> file = TraceFile::open(options.trace.from);
   if (!file) {
-    return stage.give_up(file.error().text());
+    return stage.no_target(file.error().text());
   }
-  std::optional<OutputFile> target;
-  if (!options.trace.perfetto.empty()) {
-    Result<OutputFile> created = OutputFile::create(options.trace.perfetto);
-    if (!created) {
-      return stage.give_up(created.error().text());
-    }
-    target = std::move(*created);
+  Result<std::optional<OutputFile>> target = open_target(options);
+  if (!target) {
+    return stage.no_target(target.error().text());
   }
-  Output& out = target ? target->out() : stage.out;
+  if (*target && (*target)->is(options.trace.from)) {
+    return stage.misuse("'--from' and '--perfetto' name the same file");
+  }
+  Output& out = *target ? (*target)->out() : stage.out;
+  if (*target) {
+    (*target)->begin();
+  }
   const std::unique_ptr<TraceWriter> writer =
       make_writer(options, stage, out, question.request.payload > 0);
-  writer->begin(
-      {file->header().host, file->header().kernel, file->header().realtime_offset_ns, {}});
+  writer->begin({file->header().host, file->header().kernel, file->header().realtime_offset_ns,
+                 file->coverage()});
   Sieve sieve(question, *writer);
   uint64_t events = 0;
   const bool whole = file->decode(sieve, events);
-  writer->end({sieve.shown(), sieve.lost(), 0});
+  writer->end({sieve.shown(), sieve.losses().total(), 0, sieve.losses().all()});
   out.flush();
+  if (*target) {
+    if (const std::string problem = (*target)->finish(); !problem.empty()) {
+      return stage.give_up(problem);
+    }
+  }
   if (!whole) {
     complain(fmt::format("'{}' is damaged or ends in the middle of a record",
                          escaped(options.trace.from, {})));
     return options.strict ? status_partial : status_complete;
   }
-  return finish(options, sieve.lost(), {});
+  return finish(options, stage, sieve.losses(), file->coverage());
 }
 
 }  // namespace
@@ -562,18 +622,18 @@ int run_trace(const Options& options, const Stage& stage) {
       return stage.no_target(problem);
     }
   }
-  std::optional<OutputFile> target;
-  if (!options.trace.perfetto.empty()) {
-    Result<OutputFile> created = OutputFile::create(options.trace.perfetto);
-    if (!created) {
-      return stage.give_up(created.error().text());
-    }
-    target = std::move(*created);
+  // Before the probes: what was asked for wrongly costs nobody anything.
+  Result<std::optional<OutputFile>> target = open_target(options);
+  if (!target) {
+    return stage.no_target(target.error().text());
   }
   catch_signals();
   Result<std::unique_ptr<TraceProbe>> probe = TraceProbe::start(question->request, stage.proc);
   if (!probe) {
     return stage.give_up(probe.error().text() + "; 'ipcscope doctor' tells more");
+  }
+  if (*target) {
+    (*target)->begin();
   }
   complain("tracing; Ctrl-C ends it");
   if (question->request.payload > 0) {
@@ -583,12 +643,9 @@ int run_trace(const Options& options, const Stage& stage) {
     return sum_up(options, stage, *question, **probe);
   }
   if (!options.trace.write.empty()) {
-    return record(options, stage, *question, **probe);
+    return record(options, stage, *question, **probe, **target);
   }
-  Output& out = target ? target->out() : stage.out;
-  const std::unique_ptr<TraceWriter> writer =
-      make_writer(options, stage, out, question->request.payload > 0);
-  return stream(options, stage, *question, **probe, *writer, out);
+  return stream(options, stage, *question, **probe, *target ? &**target : nullptr);
 }
 
 }  // namespace ipcscope

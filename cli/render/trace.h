@@ -21,7 +21,7 @@ struct TraceHead {
   std::string host;
   std::string kernel;
   int64_t realtime_offset_ns = 0;  ///< CLOCK_REALTIME - CLOCK_MONOTONIC
-  std::vector<std::string> gaps;   ///< what cannot be seen
+  std::vector<Coverage> coverage;  ///< empty: not known
 };
 
 /// What a trace came to.
@@ -29,6 +29,7 @@ struct TraceTotal {
   uint64_t events = 0;
   uint64_t lost = 0;
   uint64_t unfinished = 0;
+  std::vector<TraceLoss> losses;  ///< by mechanism, the most first
 };
 
 /// Names the function at an address of a process; empty when it cannot.
@@ -52,7 +53,7 @@ class TraceText final : public TraceWriter {
   TraceText(Output& out, const Terminal& terminal, FunctionNames functions);
   void begin(const TraceHead& head) override;
   void event(const TraceEvent& event) override;
-  void lost(uint64_t count) override;
+  void lost(uint8_t kind, uint64_t count) override;
   void end(const TraceTotal& total) override;
 
  private:
@@ -75,7 +76,7 @@ class TraceJson final : public TraceWriter {
   TraceJson(Output& out, bool payload, FunctionNames functions, bool stacks);
   void begin(const TraceHead& head) override;
   void event(const TraceEvent& event) override;
-  void lost(uint64_t count) override;
+  void lost(uint8_t kind, uint64_t count) override;
   void end(const TraceTotal& total) override;
 
  private:
@@ -99,7 +100,7 @@ class TracePerfetto final : public TraceWriter {
   explicit TracePerfetto(Output& out) : out_(out) {}
   void begin(const TraceHead& head) override;
   void event(const TraceEvent& event) override;
-  void lost(uint64_t count) override;
+  void lost(uint8_t kind, uint64_t count) override;
   void end(const TraceTotal& total) override;
 
  private:
@@ -125,7 +126,10 @@ class TracePerfetto final : public TraceWriter {
 /// The table of `trace --summary`, and its JSON.
 void write_trace_summary(Output& out, const Terminal& terminal, std::span<const TraceSum> sums);
 void write_trace_summary_json(Output& out, const TraceHead& head, std::span<const TraceSum> sums,
-                              uint64_t window_ns, uint64_t lost);
+                              uint64_t window_ns, std::span<const TraceLoss> losses);
+
+/// "pipe 28, futex 2".
+std::string losses_text(std::span<const TraceLoss> losses);
 
 /// "EAGAIN" of -11, "ERESTARTSYS" of -512, the number where it has no name.
 std::string result_text(int64_t result);

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <ctime>
 
+#include "cli/render/channel_json.h"
 #include "cli/render/json.h"
 #include "cli/render/text.h"
 #include "cli/render/trace.h"
@@ -29,19 +30,26 @@ void append_head(std::string& out, const TraceHead& head) {
   out += fmt::format(R"(,"time":"{}","boot_ns":{},"clock_offset_ns":"{}")",
                      time_text(clock_ns(CLOCK_REALTIME)), clock_ns(CLOCK_BOOTTIME),
                      head.realtime_offset_ns);
-  out += R"(,"coverage":[{"source":"bpf-trace","state":)";
-  out += head.gaps.empty() ? "\"full\"" : "\"partial\"";
-  out += R"(,"checked":0,"unreadable":0,"lost":0,"reason":)";
-  if (head.gaps.empty()) {
-    out += "null";
-  } else {
-    std::string all;
-    for (const std::string& gap : head.gaps) {
-      all += all.empty() ? gap : "; " + gap;
-    }
-    append_json_string(out, all);
+  out += ',';
+  Output memory(out);
+  Json json(memory);
+  write_coverage(json, head.coverage);
+  memory.flush();
+}
+
+void append_kind(std::string& out, uint8_t kind) {
+  const std::string_view word = trace_word(kind);
+  out += word.empty() ? std::string("null") : fmt::format("\"{}\"", word);
+}
+
+void append_losses(std::string& out, std::span<const TraceLoss> losses) {
+  out += '[';
+  for (const TraceLoss& loss : losses) {
+    out += out.ends_with('[') ? "{\"kind\":" : ",{\"kind\":";
+    append_kind(out, loss.kind);
+    out += fmt::format(",\"lost\":{}}}", loss.count);
   }
-  out += ",\"hint\":null}]";
+  out += ']';
 }
 
 }  // namespace
@@ -184,19 +192,30 @@ void TraceJson::event(const TraceEvent& event) {
   out_.write("}\n");
 }
 
-void TraceJson::lost(uint64_t count) { out_.write(fmt::format("{{\"lost\":{}}}\n", count)); }
+void TraceJson::lost(uint8_t kind, uint64_t count) {
+  std::string line = fmt::format("{{\"lost\":{},\"kind\":", count);
+  append_kind(line, kind);
+  out_.write(line + "}\n");
+}
 
 void TraceJson::end(const TraceTotal& total) {
-  out_.write(fmt::format("{{\"total\":{{\"events\":{},\"lost\":{},\"unfinished\":{}}}}}\n",
-                         total.events, total.lost, total.unfinished));
+  std::string line = fmt::format(R"({{"total":{{"events":{},"lost":{},"unfinished":{},"losses":)",
+                                 total.events, total.lost, total.unfinished);
+  append_losses(line, total.losses);
+  out_.write(line + "}}\n");
 }
 
 void write_trace_summary_json(Output& out, const TraceHead& head, std::span<const TraceSum> sums,
-                              uint64_t window_ns, uint64_t lost) {
+                              uint64_t window_ns, std::span<const TraceLoss> losses) {
   std::string text;
   append_head(text, head);
-  text +=
-      fmt::format(",\"window_ms\":{},\"lost\":{},\"operations\":[", window_ns / 1'000'000, lost);
+  uint64_t lost = 0;
+  for (const TraceLoss& loss : losses) {
+    lost += loss.count;
+  }
+  text += fmt::format(R"(,"window_ms":{},"lost":{},"losses":)", window_ns / 1'000'000, lost);
+  append_losses(text, losses);
+  text += ",\"operations\":[";
   bool first = true;
   for (const TraceSum& each : sums) {
     text += first ? "\n" : ",\n";

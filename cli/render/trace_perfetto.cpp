@@ -115,11 +115,11 @@ void TracePerfetto::event(const TraceEvent& event) {
   out_.put('}');
 }
 
-void TracePerfetto::lost(uint64_t count) {
+void TracePerfetto::lost(uint8_t kind, uint64_t count) {
   separate();
   out_.write(R"({"ph":"i","s":"g","name":"lost events","pid":0,"tid":0,"ts":)");
   microseconds(last_ns_);
-  out_.write(fmt::format(",\"args\":{{\"lost\":{}}}}}", count));
+  out_.write(fmt::format(R"(,"args":{{"lost":{},"kind":"{}"}}}})", count, trace_word(kind)));
 }
 
 void TracePerfetto::end(const TraceTotal& total) {

@@ -40,6 +40,16 @@ std::string result_text(int64_t result) {
   return name != nullptr ? name : fmt::format("{}", result);
 }
 
+std::string losses_text(std::span<const TraceLoss> losses) {
+  std::string text;
+  for (const TraceLoss& loss : losses) {
+    const std::string_view word = trace_word(loss.kind);
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", word.empty() ? "unknown" : word,
+                        loss.count);
+  }
+  return text;
+}
+
 void append_short_duration(std::string& out, uint64_t ns) {
   const auto scaled = [&](double value, const char* unit) {
     fmt::format_to(std::back_inserter(out), "{:.{}f}{}", value, value < 10 ? 1 : 0, unit);
@@ -179,13 +189,16 @@ void TraceText::event(const TraceEvent& event) {
   out_.write(line_);
 }
 
-void TraceText::lost(uint64_t count) {
-  out_.write(fmt::format("-- {} event{} lost here\n", count, count == 1 ? "" : "s"));
+void TraceText::lost(uint8_t kind, uint64_t count) {
+  out_.write(fmt::format("-- {}{}{} operation{} lost here\n", count,
+                         trace_word(kind).empty() ? "" : " ", trace_word(kind),
+                         count == 1 ? "" : "s"));
 }
 
 void TraceText::end(const TraceTotal& total) {
   if (total.lost > 0) {
-    out_.write(fmt::format("-- {} events, {} lost in all\n", total.events, total.lost));
+    out_.write(fmt::format("-- {} operations, {} lost in all ({})\n", total.events, total.lost,
+                           losses_text(total.losses)));
   }
 }
 

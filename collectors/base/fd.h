@@ -24,6 +24,8 @@ class Fd {
   ~Fd() { reset(); }
 
   [[nodiscard]] int get() const { return fd_; }
+  /// Gives it up without closing it.
+  [[nodiscard]] int release() { return std::exchange(fd_, -1); }
   explicit operator bool() const { return fd_ >= 0; }
   void reset(int fd = -1) {
     if (fd_ >= 0) {

@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <sys/resource.h>
 
 #include <memory>
 #include <unordered_map>
@@ -22,9 +21,6 @@ namespace {
 class Loaded {
  public:
   explicit Loaded(SysvLoading loading) {
-    // Before 5.11 maps count against RLIMIT_MEMLOCK; raising it may fail, and then loading says so.
-    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
-    ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     const Result<kernel_layout> layout = read_kernel_layout();
     if (!layout) {
       error = layout.error().code.value();

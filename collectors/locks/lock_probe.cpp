@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -195,9 +194,6 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   if (!layout) {
     return Failure(layout.error());
   }
-  // Before 5.11 maps count against RLIMIT_MEMLOCK; raising it may fail, and then loading does.
-  const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
-  ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
   const auto calls = make_lock_calls(request.kinds);
   int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, request.deep ? 1 : 0);
   if (error != 0) {

@@ -9,17 +9,11 @@
 #include "bpf/held.h"
 #include "bpf/layout.h"
 #include "bpf/locks.h"
+#include "collectors/bpf_skeleton.h"
 #include "deep.lskel.h"
 #include "deep.skel.h"
 #include "locks.lskel.h"
 #include "locks.skel.h"
-
-static int quiet(enum libbpf_print_level level, const char* format, va_list arguments) {
-  (void)level;
-  (void)format;
-  (void)arguments;
-  return 0;
-}
 
 /* The constants have the same names in all skeletons. */
 #define SET_CONSTANTS(skeleton)                                                        \
@@ -28,14 +22,6 @@ static int quiet(enum libbpf_print_level level, const char* format, va_list argu
     memcpy((void*)&(skeleton)->rodata->lock_calls, calls, LOCK_CALLS * sizeof *calls); \
     memcpy((void*)&(skeleton)->rodata->filter, filter, sizeof *filter);                \
   } while (0)
-
-/* How the descriptors of a light skeleton, and of one of libbpf, are called. */
-#define LIGHT_MAP(name) skeleton->maps.name.map_fd
-#define LIGHT_LINK(name) skeleton->links.name##_fd
-#define LIGHT_PROGRAM(name) skeleton->progs.name.prog_fd
-#define FULL_MAP(name) bpf_map__fd(skeleton->maps.name)
-#define FULL_LINK(name) bpf_link__fd(skeleton->links.name)
-#define FULL_PROGRAM(name) bpf_program__fd(skeleton->progs.name)
 
 #define TAKE_DESCRIPTORS(MAP, LINK)                                   \
   do {                                                                \
@@ -110,9 +96,9 @@ DEFINE_LOAD(deep_bpf, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_DEEP_DESCRIPTORS)
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
                const struct lock_call* calls, const struct lock_filter* filter, int light,
                int deep) {
+  prepare_bpf_loading();
   if (light) {
     return (deep ? load_deep_light : load_locks_light)(program, layout, calls, filter);
   }
-  libbpf_set_print(quiet);
   return (deep ? load_deep_bpf : load_locks_bpf)(program, layout, calls, filter);
 }

@@ -3,7 +3,6 @@
 
 #include <bpf/bpf.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -72,9 +71,6 @@ RegisterReader::~RegisterReader() {
 
 bool RegisterReader::load() {
   if (use_bpf_ && program_.skeleton == nullptr) {
-    // Before 5.11 maps count against RLIMIT_MEMLOCK; raising it may fail, and then loading does.
-    const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
-    ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
     const Result<kernel_layout> layout = read_kernel_layout();
     use_bpf_ =
         is_live(proc_) && layout && load_registers(&program_, &*layout, BPF_LOADING_BEST) == 0;

@@ -300,6 +300,52 @@ const char* futex_operation(uint64_t operation, TraceDirection& direction) {
   }
 }
 
+uint8_t trace_ring_of(uint8_t kind) {
+  switch (kind) {
+    case TRACE_PIPE:
+    case TRACE_FIFO:
+    case TRACE_SPLICE:
+      return TRACE_RING_pipe;
+    case TRACE_UNIX:
+    case TRACE_FD:
+      return TRACE_RING_local;
+    case TRACE_FUTEX:
+      return TRACE_RING_futex;
+    case TRACE_TCP:
+    case TRACE_UDP:
+    case TRACE_NETLINK:
+    case TRACE_PACKET:
+    case TRACE_RAW:
+    case TRACE_VSOCK:
+      return TRACE_RING_inet;
+    case TRACE_EPOLL:
+    case TRACE_POLL:
+      return TRACE_RING_poll;
+    case TRACE_SHM:
+    case TRACE_SEM:
+    case TRACE_MSG:
+      return TRACE_RING_sysv;
+    case TRACE_MQ:
+      return TRACE_RING_mq;
+    case TRACE_FLOCK:
+    case TRACE_FCNTL:
+    case TRACE_OFD:
+    case TRACE_LEASE:
+      return TRACE_RING_lock;
+    case TRACE_PTY:
+      return TRACE_RING_pty;
+    case TRACE_POSIXSHM:
+    case TRACE_POSIXSEM:
+    case TRACE_MEMFD:
+    case TRACE_MMAP:
+      return TRACE_RING_memory;
+    case TRACE_SIGNAL:
+      return TRACE_RING_signal;
+    default:
+      return TRACE_RING_event;
+  }
+}
+
 bool is_selected(const TraceCall& call, const TraceRequest& request) {
   return (call.kinds & request.kinds) != 0 && (!request.lifecycle || call.lifecycle);
 }

@@ -35,6 +35,9 @@ const TraceCall* trace_call_at(uint32_t index);
 /// The name of a futex operation: "futex_wake" of FUTEX_WAKE, with or without flags.
 const char* futex_operation(uint64_t operation, TraceDirection& direction);
 
+/// The ring buffer that a mechanism, a trace_kind, is told in: a trace_ring.
+uint8_t trace_ring_of(uint8_t kind);
+
 bool is_selected(const TraceCall& call, const TraceRequest& request);
 /// Fills in the table of the probe: those calls that can be about what is asked for.
 void select_calls(const TraceRequest& request, std::span<trace_call, TRACE_CALLS> calls);

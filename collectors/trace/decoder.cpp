@@ -196,7 +196,9 @@ bool TraceDecoder::take(std::span<const std::byte> record, TraceSink& sink) {
       std::memcpy(&lost, record.data(), sizeof lost);
       if (lost.lost > 0) {
         lost_ += lost.lost;
-        sink.lost(lost.lost);
+        sink.lost(lost.word > 0 && lost.word <= TRACE_WORDS ? static_cast<uint8_t>(lost.word - 1)
+                                                            : static_cast<uint8_t>(TRACE_NO_KIND),
+                  lost.lost);
       }
       return true;
     }

@@ -39,8 +39,9 @@ class TraceSink {
  public:
   virtual ~TraceSink() = default;
   virtual void event(const TraceEvent& event) = 0;
-  /// This many events are missing here.
-  virtual void lost(uint64_t count) = 0;
+  /// This many events are missing here. kind: of which mechanism, a trace_kind; TRACE_NO_KIND: that
+  /// is not known.
+  virtual void lost(uint8_t kind, uint64_t count) = 0;
 };
 
 /// Turns the probe's records into events. The records of a channel and a thread come before their

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "collectors/trace/live_names.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -9,12 +8,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
-#include <tuple>
 
 #include "collectors/base/parse.h"
+#include "collectors/inet_name.h"
 #include "collectors/name_spaces.h"
 #include "collectors/shmem_type.h"
 
@@ -23,52 +21,6 @@ namespace ipcscope {
 namespace {
 
 constexpr std::string_view shm_path = "/dev/shm/";
-
-/// Address and port, IPv4 as its mapped IPv6 address.
-struct InetName {
-  std::array<uint8_t, 16> address{};
-  uint16_t port = 0;
-  [[nodiscard]] bool is_mapped() const {
-    static constexpr uint8_t prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-    return std::memcmp(address.data(), prefix, sizeof prefix) == 0;
-  }
-  [[nodiscard]] bool empty() const { return port == 0 && address == decltype(address){}; }
-  bool operator<(const InetName& other) const {
-    return std::tie(address, port) < std::tie(other.address, other.port);
-  }
-};
-
-InetName make_name(const u8 (&address)[16], uint16_t port, uint16_t family) {
-  InetName name;
-  name.port = port;
-  if (family == AF_INET6) {
-    std::memcpy(name.address.data(), address, 16);
-  } else if (address[0] != 0 || address[1] != 0 || address[2] != 0 || address[3] != 0) {
-    name.address[10] = name.address[11] = 0xff;
-    std::memcpy(name.address.data() + 12, address, 4);
-  }
-  return name;
-}
-
-std::string text(const InetName& name, uint16_t family) {
-  char buffer[INET6_ADDRSTRLEN];
-  if (name.is_mapped()) {
-    ::inet_ntop(AF_INET, name.address.data() + 12, buffer, sizeof buffer);
-    return fmt::format("{}:{}", buffer, name.port);
-  }
-  if (family == AF_INET) {
-    return fmt::format("0.0.0.0:{}", name.port);
-  }
-  ::inet_ntop(AF_INET6, name.address.data(), buffer, sizeof buffer);
-  return fmt::format("[{}]:{}", buffer, name.port);
-}
-
-bool is_within_host(const InetName& local, const InetName& remote) {
-  static constexpr std::array<uint8_t, 16> loopback = {0, 0, 0, 0, 0, 0, 0, 0,
-                                                       0, 0, 0, 0, 0, 0, 0, 1};
-  return remote.address == local.address || remote.address == loopback ||
-         (remote.is_mapped() && remote.address[12] == 127);
-}
 
 /// What the directory calls it, or a part of it where it is long.
 std::string_view entry_name(const trace_channel_record& record) {
@@ -79,16 +31,20 @@ std::string_view entry_name(const trace_channel_record& record) {
 }  // namespace
 
 std::string inet_id(std::string_view kind, const trace_inet& inet, std::string_view suffix) {
-  InetName local = make_name(inet.local, inet.local_port, inet.family);
-  InetName remote = make_name(inet.remote, inet.remote_port, inet.family);
-  if (remote.empty()) {
-    return fmt::format("{}:{}{}", kind, text(local, inet.family), suffix);
-  }
-  if (is_within_host(local, remote) && remote < local) {
+  InetName local = make_inet_name(inet.local, inet.local_port, inet.family);
+  InetName remote = make_inet_name(inet.remote, inet.remote_port, inet.family);
+  if (!remote.empty() && is_within_host(local, remote) && remote < local) {
     std::swap(local, remote);
   }
-  return fmt::format("{}:{}-{}{}", kind, text(local, inet.family), text(remote, inet.family),
-                     suffix);
+  std::string id(kind);
+  id += ':';
+  append_inet_name(id, local, inet.family);
+  if (!remote.empty()) {
+    id += '-';
+    append_inet_name(id, remote, inet.family);
+  }
+  id += suffix;
+  return id;
 }
 
 LiveTraceNames::LiveTraceNames(const ProcRoot& proc)

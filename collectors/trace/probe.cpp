@@ -3,18 +3,17 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <fmt/format.h>
-#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <bitset>
 #include <cstring>
 #include <map>
 
 #include "collectors/base/parse.h"
+#include "collectors/hidden_processes.h"
 #include "collectors/kernel_layout.h"
 #include "collectors/name_spaces.h"
 #include "collectors/trace/decoder.h"
@@ -23,36 +22,40 @@ namespace ipcscope {
 
 namespace {
 
-constexpr unsigned stream_bytes = 16U << 20;
-constexpr unsigned least_bytes = 64U << 10;
-
 constexpr uint64_t bit(int kind) { return uint64_t{1} << kind; }
 
-/// The identity of a cgroup, and how far below the root it is.
-Result<void> find_cgroup(const std::string& path, trace_filter& filter) {
-  std::string full;
-  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    struct statfs system {};
-    if (::statfs(mount, &system) == 0 && system.f_type == CGROUP2_SUPER_MAGIC) {
-      full = mount;
-      break;
+/// What one buffer, or two, may take of the memory; and where there are more, the busy ones and the
+/// others: 27 MiB at most.
+constexpr unsigned only_bytes = 16U << 20;
+constexpr unsigned busy_bytes = 4U << 20;
+constexpr unsigned usual_bytes = 1U << 20;
+constexpr size_t only_rings = 2;
+
+bool is_busy(size_t ring) {
+  return ring == TRACE_RING_pipe || ring == TRACE_RING_local || ring == TRACE_RING_inet ||
+         ring == TRACE_RING_futex || ring == TRACE_RING_poll;
+}
+
+/// The least where nothing is asked for. used: bits of trace_ring.
+void choose_sizes(unsigned used, trace_constants& constants) {
+  const std::bitset<TRACE_RING_COUNT> wanted(used);
+  for (size_t ring = 0; ring < TRACE_RING_COUNT; ring++) {
+    constants.ring_bytes[ring] = !wanted[ring]                  ? TRACE_RING_LEAST
+                                 : wanted.count() <= only_rings ? only_bytes
+                                 : is_busy(ring)                ? busy_bytes
+                                                                : usual_bytes;
+  }
+}
+
+/// What data that is moved between descriptors counts for: what it is asked for by, or else one of
+/// the channels that it can be moved between.
+uint32_t splice_word(uint64_t kinds) {
+  for (const int kind : {TRACE_SPLICE, TRACE_PIPE, TRACE_FIFO, TRACE_UNIX, TRACE_TCP, TRACE_UDP}) {
+    if ((kinds >> kind & 1) != 0) {
+      return static_cast<uint32_t>(kind);
     }
   }
-  if (full.empty()) {
-    return failure("cgroups cannot be told apart: no hierarchy of version 2 at /sys/fs/cgroup");
-  }
-  full += path.starts_with('/') ? path : "/" + path;
-  struct stat status {};
-  if (::stat(full.c_str(), &status) != 0) {
-    return system_failure(fmt::format("no cgroup '{}'", path));
-  }
-  filter.cgroup = status.st_ino;
-  bool within = false;
-  for (const char each : path) {
-    filter.cgroup_level += each != '/' && !within ? 1 : 0;
-    within = each != '/';
-  }
-  return {};
+  return TRACE_NO_KIND;
 }
 
 /// What the kernel can compare of a channel's id; the rest is compared here.
@@ -106,7 +109,6 @@ Result<std::unique_ptr<TraceProbe>> TraceProbe::start(const TraceRequest& reques
 
 TraceProbe::~TraceProbe() {
   links_.clear();
-  ring_.reset();
   if (program_.destroy != nullptr) {
     program_.destroy(program_.skeleton);
   }
@@ -123,22 +125,20 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   filter.payload = std::min<u32>(request.payload, TRACE_PAYLOAD_MAX);
   filter.stacks = request.stacks ? 1 : 0;
   filter.summary = request.summary ? 1 : 0;
-  if (request.pids.size() > TRACE_PIDS_MAX) {
-    return failure(
-        fmt::format("more than {} processes; '--comm' or '--cgroup' may help", TRACE_PIDS_MAX));
-  }
-  for (const pid_t pid : request.pids) {
-    filter.pids[filter.pid_count++] = static_cast<u32>(pid);
+  filter.by_pid = request.pids.empty() ? 0 : 1;
+  filter.splice = splice_word(request.kinds);
+  for (uint8_t kind = 0; kind < TRACE_WORDS; kind++) {
+    filter.rings[kind] = trace_ring_of(kind);
+    if ((request.kinds >> kind & 1) != 0) {
+      filter.used_rings |= 1U << filter.rings[kind];
+    }
   }
   if (!request.comm.empty()) {
     filter.comm_set = 1;
     std::memcpy(filter.comm, request.comm.data(), std::min<size_t>(request.comm.size(), 15));
   }
-  if (!request.cgroup.empty()) {
-    if (const Result<void> found = find_cgroup(request.cgroup, filter); !found) {
-      return Failure(found.error());
-    }
-  }
+  filter.cgroup = request.cgroup.value_or(0);
+  filter.cgroup_level = request.cgroup_level;
   if (!request.channel.empty()) {
     find_channel(request.channel, filter);
   }
@@ -158,10 +158,12 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   if (!layout) {
     return Failure(layout.error());
   }
-  const trace_constants constants = {.layout = &*layout,
-                                     .filter = &filter,
-                                     .calls = calls.data(),
-                                     .ring_bytes = request.summary ? least_bytes : stream_bytes};
+  trace_constants constants{};
+  constants.layout = &*layout;
+  constants.filter = &filter;
+  constants.calls = calls.data();
+  constants.pid_count = static_cast<unsigned>(std::max<size_t>(1, request.pids.size()));
+  choose_sizes(request.summary ? 0 : filter.used_rings, constants);
   int error = load_trace(&program_, &constants, 1);
   if (error != 0) {
     error = load_trace(&program_, &constants, 0);
@@ -169,17 +171,57 @@ Result<void> TraceProbe::load(const TraceRequest& request, const ProcRoot& proc)
   if (error != 0) {
     return system_failure("loading the BPF programs of trace", -error);
   }
+  for (const pid_t pid : request.pids) {
+    constexpr u8 wanted = 1;
+    if (::bpf_map_update_elem(program_.pids, &pid, &wanted, BPF_ANY) != 0) {
+      return system_failure("telling the BPF programs of trace which processes");
+    }
+  }
   bpf_test_run_opts run{};
   run.sz = sizeof run;
   if (::bpf_prog_test_run_opts(program_.self, &run) != 0) {
     return system_failure("running a BPF program of trace");
   }
-  Result<RingReader> ring = RingReader::open(program_.records, constants.ring_bytes);
-  if (!ring) {
-    return Failure(ring.error());
+  find_hidden(request, proc);
+  return request.summary ? Result<void>() : open_rings(constants);
+}
+
+Result<void> TraceProbe::open_rings(const trace_constants& constants) {
+  for (size_t ring = 0; ring < TRACE_RING_COUNT; ring++) {
+    if (constants.ring_bytes[ring] == TRACE_RING_LEAST) {
+      continue;
+    }
+    Result<RingReader> reader = RingReader::open(program_.rings[ring], constants.ring_bytes[ring]);
+    if (!reader) {
+      return Failure(reader.error());
+    }
+    rings_.add(std::move(*reader));
   }
-  ring_ = std::make_unique<RingReader>(std::move(*ring));
   return {};
+}
+
+/// Operations of processes that the kernel hides from BPF are missing without a trace.
+void TraceProbe::find_hidden(const TraceRequest& request, const ProcRoot& proc) {
+  Coverage coverage;
+  coverage.source = "bpf-iter-task";
+  const Result<HiddenProcesses> processes = hidden_processes(proc, program_.processes);
+  if (!processes) {
+    coverage.state = Coverage::State::unavailable;
+    coverage.reason = processes.error().text() + ": whether processes are hidden is not known";
+  } else {
+    const auto is_asked = [&](pid_t pid) {
+      return request.pids.empty() ||
+             std::find(request.pids.begin(), request.pids.end(), pid) != request.pids.end();
+    };
+    coverage.checked = request.pids.empty() ? processes->checked : request.pids.size();
+    coverage.unreadable = static_cast<uint64_t>(
+        std::count_if(processes->hidden.begin(), processes->hidden.end(), is_asked));
+    if (coverage.unreadable != 0) {
+      coverage.state = Coverage::State::partial;
+      coverage.reason = "processes that the kernel hides from BPF: their operations are not seen";
+    }
+  }
+  coverage_.push_back(std::move(coverage));
 }
 
 Result<void> TraceProbe::attach(const TraceRequest& request) {
@@ -200,29 +242,48 @@ Result<void> TraceProbe::attach(const TraceRequest& request) {
       return system_failure("attaching to the tracepoint sys_enter", -error);
     }
   }
+  std::string missing;
   if ((request.kinds & bit(TRACE_SIGNAL)) != 0 && !request.lifecycle) {
     if (open("signal_generate", program_.signal_generate) != 0 ||
         open("signal_deliver", program_.signal_deliver) != 0) {
-      gaps_.emplace_back("signals are not seen: this kernel has no tracepoint for them");
+      missing = "this kernel has no tracepoint for signals";
     }
   }
   constexpr uint64_t ring_files = ~(bit(TRACE_SIGNAL) | bit(TRACE_FUTEX) | bit(TRACE_SEM) |
                                     bit(TRACE_MSG) | bit(TRACE_SHM) | bit(TRACE_FD));
   if ((request.kinds & ring_files) != 0 && !request.lifecycle && !request.errors &&
       request.slower_than_ns == 0 && open("io_uring_submit_req", program_.io_uring) != 0) {
-    gaps_.emplace_back("io_uring submissions are not seen: this kernel has no tracepoint for them");
+    missing += missing.empty() ? "this kernel has no tracepoint for io_uring submissions"
+                               : ", and none for io_uring submissions";
   }
+  Coverage coverage;
+  coverage.source = "bpf-trace";
+  if (!missing.empty()) {
+    coverage.state = Coverage::State::partial;
+    coverage.reason = std::move(missing);
+  }
+  coverage_.insert(coverage_.begin(), std::move(coverage));
   return {};
 }
 
 void TraceProbe::stop() { links_.clear(); }
 
-uint64_t TraceProbe::take_lost() {
-  return __atomic_exchange_n(&program_.counters->lost_pending, 0, __ATOMIC_RELAXED);
+std::vector<TraceLoss> TraceProbe::take_lost() {
+  std::vector<TraceLoss> losses;
+  for (uint8_t kind = 0; kind < TRACE_WORDS; kind++) {
+    const uint64_t count =
+        __atomic_exchange_n(&program_.counters->lost_pending[kind], 0, __ATOMIC_RELAXED);
+    if (count > 0) {
+      losses.push_back({kind, count});
+    }
+  }
+  if (const uint64_t count = missed(); count > 0) {
+    losses.push_back({TRACE_NO_KIND, count});
+  }
+  return losses;
 }
 
-uint64_t TraceProbe::not_summed() const { return program_.counters->not_summed; }
-
+/// Operations that no program saw because it was busy on the same CPU.
 uint64_t TraceProbe::missed() const {
   uint64_t missed = 0;
   for (const int program : {program_.enter, program_.exit, program_.signal_generate,

@@ -4,15 +4,15 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "collectors/base/fd.h"
 #include "collectors/base/proc_root.h"
 #include "collectors/base/result.h"
+#include "collectors/model/snapshot.h"
 #include "collectors/trace/calls.h"
 #include "collectors/trace/request.h"
-#include "collectors/trace/ring.h"
+#include "collectors/trace/rings.h"
 #include "collectors/trace/trace_program.h"
 
 namespace ipcscope {
@@ -22,6 +22,12 @@ struct TraceSum {
   const TraceCall* call = nullptr;
   uint8_t kind = TRACE_NO_KIND;
   trace_sum sum{};
+};
+
+/// Operations of one mechanism that are missing.
+struct TraceLoss {
+  uint8_t kind = TRACE_NO_KIND;  ///< a trace_kind; TRACE_NO_KIND: it is not known of which
+  uint64_t count = 0;
 };
 
 /// A thread that is in a traced call.
@@ -44,29 +50,28 @@ class TraceProbe {
 
   /// Nothing is reported any more, but what was can still be read.
   void stop();
-  RingReader& records() { return *ring_; }
-  /// Operations that were lost since the last record about it; 0 after it.
-  uint64_t take_lost();
-  /// Operations that no program saw because it was busy on the same CPU.
-  uint64_t missed() const;
+  TraceRings& records() { return rings_; }
+  /// What was lost since the last records about it, or found no room in the sums; nothing after it.
+  std::vector<TraceLoss> take_lost();
   /// Sums of all CPUs, the most frequent first. Only with request.summary.
   std::vector<TraceSum> sums() const;
-  /// Operations that found no room in the sums.
-  uint64_t not_summed() const;
   /// Threads that are in a traced call now, as far as it began during the trace.
   std::vector<TraceBlocked> blocked() const;
-  /// What of the request cannot be seen on this kernel, a line each.
-  [[nodiscard]] const std::vector<std::string>& gaps() const { return gaps_; }
+  /// What of the request cannot be seen on this kernel.
+  [[nodiscard]] const std::vector<Coverage>& coverage() const { return coverage_; }
 
  private:
   TraceProbe() = default;
   Result<void> load(const TraceRequest& request, const ProcRoot& proc);
+  Result<void> open_rings(const trace_constants& constants);
+  void find_hidden(const TraceRequest& request, const ProcRoot& proc);
   Result<void> attach(const TraceRequest& request);
+  uint64_t missed() const;
 
   trace_program program_{};
   std::vector<Fd> links_;
-  std::unique_ptr<RingReader> ring_;
-  std::vector<std::string> gaps_;
+  TraceRings rings_;
+  std::vector<Coverage> coverage_;
 };
 
 /// Keys of the channels that ipcscope writes to, and of its terminal.

@@ -16,9 +16,10 @@ struct TraceRequest {
   std::vector<pid_t> pids;        ///< at most TRACE_PIDS_MAX; empty: all
   pid_t tid = 0;
   std::optional<uid_t> uid;
-  std::string comm;     ///< exactly; empty: any
-  std::string cgroup;   ///< path below the root of the hierarchy; those below it, too
-  std::string channel;  ///< id, as `ls` gives it
+  std::string comm;                ///< exactly; empty: any
+  std::optional<uint64_t> cgroup;  ///< identifier (version 2); those below it, too
+  uint32_t cgroup_level = 0;       ///< how far that one is below the root
+  std::string channel;             ///< id, as `ls` gives it
   uint64_t slower_than_ns = 0;
   bool errors = false;     ///< only what failed
   bool lifecycle = false;  ///< only what makes, connects or removes channels

@@ -17,6 +17,7 @@ Result<RingReader> RingReader::open(int map, size_t bytes) {
     return system_failure("mapping the ring buffer");
   }
   reader.consumer_ = static_cast<uint64_t*>(consumer);
+  reader.position_ = reader.told_ = *reader.consumer_;
   // The producer's page, and the data twice, so that no record is split.
   void* producer = ::mmap(nullptr, reader.page_ + 2 * bytes, PROT_READ, MAP_SHARED, map,
                           static_cast<off_t>(reader.page_));
@@ -33,7 +34,10 @@ RingReader::RingReader(RingReader&& other) noexcept
       producer_(std::exchange(other.producer_, nullptr)),
       data_(other.data_),
       bytes_(other.bytes_),
-      page_(other.page_) {}
+      page_(other.page_),
+      position_(other.position_),
+      told_(other.told_),
+      end_(other.end_) {}
 
 RingReader::~RingReader() {
   if (consumer_ != nullptr) {

@@ -20,43 +20,49 @@ class RingReader {
   RingReader& operator=(RingReader&&) = delete;
   ~RingReader();
 
-  /// Calls take(record) for what is there now; returns how many records that were.
-  template <typename Take>
-  size_t drain(const Take& take) {
-    uint64_t at = *consumer_;
-    const uint64_t end = __atomic_load_n(producer_, __ATOMIC_ACQUIRE);
-    uint64_t told = at;
-    size_t count = 0;
-    while (at < end) {
-      const std::byte* head = data_ + (at & (bytes_ - 1));
+  /// What is there from now on is read up to here.
+  void look() { end_ = __atomic_load_n(producer_, __ATOMIC_ACQUIRE); }
+  /// The record at a position, or nothing: it is the end, or still being filled (busy is set then).
+  /// Moves the position over what was discarded.
+  std::span<const std::byte> record(uint64_t& position, bool& busy) const {
+    while (position < end_) {
+      const std::byte* head = data_ + (position & (bytes_ - 1));
       const uint32_t length =
           __atomic_load_n(reinterpret_cast<const uint32_t*>(head), __ATOMIC_ACQUIRE);
-      if ((length & busy) != 0) {
-        break;  // it is still being filled
+      if ((length & busy_bit) != 0) {
+        busy = true;
+        break;
       }
-      const uint32_t size = length & ~(busy | discarded);
-      if ((length & discarded) == 0) {
-        take(std::span<const std::byte>(head + header, size));
-        count++;
+      if ((length & discarded_bit) == 0) {
+        return {head + header, length};
       }
-      at += (size + header + 7) & ~uint64_t{7};
-      if (at - told > bytes_ / 64) {
-        told = at;
-        __atomic_store_n(consumer_, at, __ATOMIC_RELEASE);
-      }
+      position += space(length & ~discarded_bit);
     }
-    __atomic_store_n(consumer_, at, __ATOMIC_RELEASE);
-    return count;
+    return {};
   }
-  /// Hundredths of the buffer that wait to be read.
-  [[nodiscard]] unsigned fill() const {
-    return static_cast<unsigned>((__atomic_load_n(producer_, __ATOMIC_ACQUIRE) - *consumer_) * 100 /
-                                 bytes_);
+  /// How many bytes a record of this size takes up.
+  static uint64_t space(size_t size) { return (size + header + 7) & ~uint64_t{7}; }
+
+  /// Where the next record begins.
+  [[nodiscard]] uint64_t position() const { return position_; }
+  /// What is before position was read; tells the kernel, but not each time.
+  void advance(uint64_t position) {
+    position_ = position;
+    if (position - told_ > bytes_ / 64) {
+      release();
+    }
+  }
+  /// Tells the kernel how far was read.
+  void release() {
+    if (told_ != position_) {
+      told_ = position_;
+      __atomic_store_n(consumer_, position_, __ATOMIC_RELEASE);
+    }
   }
 
  private:
-  static constexpr uint32_t busy = 1U << 31;
-  static constexpr uint32_t discarded = 1U << 30;
+  static constexpr uint32_t busy_bit = 1U << 31;
+  static constexpr uint32_t discarded_bit = 1U << 30;
   static constexpr size_t header = 8;
   RingReader() = default;
 
@@ -65,6 +71,7 @@ class RingReader {
   const std::byte* data_ = nullptr;
   size_t bytes_ = 0;
   size_t page_ = 0;
+  uint64_t position_ = 0, told_ = 0, end_ = 0;
 };
 
 }  // namespace ipcscope

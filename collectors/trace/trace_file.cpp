@@ -78,10 +78,34 @@ size_t trace_record_size(std::span<const std::byte> data) {
       size = sizeof name + padded(name.length);
       break;
     }
+    case trace_coverage_kind: {
+      TraceCoverageRecord coverage;
+      if (data.size() < sizeof coverage) {
+        return 0;
+      }
+      std::memcpy(&coverage, data.data(), sizeof coverage);
+      size = sizeof coverage +
+             padded(size_t{coverage.source_bytes} + coverage.reason_bytes + coverage.hint_bytes);
+      break;
+    }
     default:
       return 0;
   }
   return size <= data.size() ? size : 0;
+}
+
+void append_coverage_record(std::string& out, const Coverage& coverage) {
+  TraceCoverageRecord record;
+  record.state = static_cast<uint16_t>(coverage.state);
+  record.source_bytes = static_cast<uint16_t>(coverage.source.size());
+  record.reason_bytes = static_cast<uint16_t>(coverage.reason.size());
+  record.hint_bytes = static_cast<uint16_t>(coverage.hint.size());
+  record.checked = coverage.checked;
+  record.unreadable = coverage.unreadable;
+  out.append(reinterpret_cast<const char*>(&record), sizeof record);
+  const std::string text = coverage.source + coverage.reason + coverage.hint;
+  out += text;
+  out.append(padded(text.size()) - text.size(), '\0');
 }
 
 void RecordedTraceNames::append(const TraceName& name, uint64_t key, int32_t pid) {
@@ -114,7 +138,7 @@ Result<TraceFile> TraceFile::open(const std::string& path) {
     return system_failure(fmt::format("cannot open '{}'", path));
   }
   TraceFile file;
-  if (status.st_size < static_cast<off_t>(sizeof(TraceFileHeader))) {
+  if (!S_ISREG(status.st_mode) || status.st_size < static_cast<off_t>(sizeof(TraceFileHeader))) {
     return failure(fmt::format("'{}' is no file of ipcscope trace --write", path));
   }
   file.bytes_ = static_cast<size_t>(status.st_size);
@@ -134,11 +158,41 @@ Result<TraceFile> TraceFile::open(const std::string& path) {
   }
   file.header_.host[sizeof file.header_.host - 1] = '\0';
   file.header_.kernel[sizeof file.header_.kernel - 1] = '\0';
+  file.read_coverage();
   return file;
 }
 
+void TraceFile::read_coverage() {
+  std::span<const std::byte> left(data_ + sizeof(TraceFileHeader),
+                                  bytes_ - sizeof(TraceFileHeader));
+  for (size_t size = 0; (size = trace_record_size(left)) != 0; left = left.subspan(size)) {
+    TraceCoverageRecord record;
+    std::memcpy(&record.kind, left.data(), sizeof record.kind);
+    if (record.kind != trace_coverage_kind) {
+      break;
+    }
+    std::memcpy(&record, left.data(), sizeof record);
+    const std::string_view text(reinterpret_cast<const char*>(left.data()) + sizeof record,
+                                size - sizeof record);
+    Coverage coverage;
+    coverage.state = record.state == 0   ? Coverage::State::full
+                     : record.state == 1 ? Coverage::State::partial
+                                         : Coverage::State::unavailable;
+    coverage.source = text.substr(0, record.source_bytes);
+    coverage.reason = text.substr(record.source_bytes, record.reason_bytes);
+    coverage.hint =
+        text.substr(size_t{record.source_bytes} + record.reason_bytes, record.hint_bytes);
+    coverage.checked = record.checked;
+    coverage.unreadable = record.unreadable;
+    coverage_.push_back(std::move(coverage));
+  }
+}
+
 TraceFile::TraceFile(TraceFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_), header_(other.header_) {}
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(other.bytes_),
+      header_(other.header_),
+      coverage_(std::move(other.coverage_)) {}
 
 TraceFile::~TraceFile() {
   if (data_ != nullptr) {
@@ -165,7 +219,7 @@ bool TraceFile::decode(TraceSink& sink, uint64_t& events) {
       std::memcpy(&record, left.data(), sizeof record);
       names.take(record,
                  {reinterpret_cast<const char*>(left.data()) + sizeof record, record.length});
-    } else {
+    } else if (kind != trace_coverage_kind) {
       whole = decoder.take(left.first(size), sink);
     }
     left = left.subspan(size);

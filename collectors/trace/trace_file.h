@@ -7,8 +7,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "collectors/base/result.h"
+#include "collectors/model/snapshot.h"
 #include "collectors/trace/decoder.h"
 
 namespace ipcscope {
@@ -40,6 +42,21 @@ struct TraceNameRecord {
 };
 static_assert(sizeof(TraceNameRecord) == 24);
 
+/// Another one: what the trace could and could not see. They stand before all others.
+constexpr uint16_t trace_coverage_kind = 6;
+struct TraceCoverageRecord {
+  uint16_t kind = trace_coverage_kind;
+  uint16_t state = 0;         ///< Coverage::State
+  uint16_t source_bytes = 0;  ///< of what follows: source, reason, hint
+  uint16_t reason_bytes = 0;
+  uint16_t hint_bytes = 0;
+  uint16_t reserved[3] = {};
+  uint64_t checked = 0;
+  uint64_t unreadable = 0;
+};
+static_assert(sizeof(TraceCoverageRecord) == 32);
+void append_coverage_record(std::string& out, const Coverage& coverage);
+
 /// Bytes of the record that data begins with; 0 when it is malformed or not all there.
 size_t trace_record_size(std::span<const std::byte> data);
 
@@ -65,14 +82,17 @@ class TraceFile {
   ~TraceFile();
 
   [[nodiscard]] const TraceFileHeader& header() const { return header_; }
+  [[nodiscard]] const std::vector<Coverage>& coverage() const { return coverage_; }
   /// Decodes all of it. False: it ends in the middle or is damaged; what came before was decoded.
   bool decode(TraceSink& sink, uint64_t& events);
 
  private:
   TraceFile() = default;
+  void read_coverage();
   const std::byte* data_ = nullptr;
   size_t bytes_ = 0;
   TraceFileHeader header_;
+  std::vector<Coverage> coverage_;
 };
 
 }  // namespace ipcscope

@@ -2,10 +2,9 @@
 /* The skeletons of bpf/trace.bpf.c behind one small C interface, as collectors/bpf_programs.h. */
 #pragma once
 
+#include "bpf/trace.h"
+
 struct kernel_layout;
-struct trace_call;
-struct trace_filter;
-struct trace_counters;
 
 #ifdef __cplusplus
 extern "C" {
@@ -14,14 +13,16 @@ extern "C" {
 /** The loaded programs, none of them attached. */
 struct trace_program {
   int self; /* descriptors of the programs */
+  int processes;
   int enter;
   int exit;
   int signal_generate;
   int signal_deliver;
   int io_uring;
-  int records; /* of the maps */
+  int pids; /* of the maps */
   int slots;
   int sums;
+  int rings[TRACE_RING_COUNT];
   struct trace_counters* counters; /* shared with the programs */
   void* skeleton;
   void (*destroy)(void* skeleton);
@@ -31,8 +32,9 @@ struct trace_program {
 struct trace_constants {
   const struct kernel_layout* layout;
   const struct trace_filter* filter;
-  const struct trace_call* calls; /* TRACE_CALLS of them */
-  unsigned ring_bytes;            /* a power of two, at least a page */
+  const struct trace_call* calls;        /* TRACE_CALLS of them */
+  unsigned ring_bytes[TRACE_RING_COUNT]; /* powers of two, at least TRACE_RING_LEAST */
+  unsigned pid_count;                    /* how many the map of pids is to hold, at least 1 */
 };
 
 /** light: by the kernel alone and with direct reads (6.2), else through libbpf. 0 or a negative

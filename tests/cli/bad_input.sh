@@ -102,8 +102,26 @@ expect 2 "ipcscope: '--payload' needs a number from 1 to 1024$trace" trace --pay
 expect 2 "ipcscope: names of threads have at most 15 bytes$trace" trace --comm sixteen-letters-
 expect 2 "ipcscope: 'fast' is not a time, such as 90, 500ms, 10m, 2h or 1d$trace" trace --slower-than fast
 expect 2 "ipcscope: 'pipe' is no channel's id, see 'ipcscope ls'$trace" trace --channel pipe
-expect 3 "ipcscope: '/dev/null' is no file of ipcscope trace --write" trace --from /dev/null
-expect 3 "ipcscope: cannot open '/nowhere': No such file or directory" trace --from /nowhere
+expect 2 "ipcscope: '/dev/null' is no file of ipcscope trace --write" trace --from /dev/null
+expect 2 "ipcscope: '/' is no file of ipcscope trace --write" trace --from /
+expect 2 "ipcscope: cannot open '/nowhere': No such file or directory" trace --from /nowhere
+for option in --write --perfetto; do
+  expect 2 "ipcscope: cannot write '/nowhere/x': No such file or directory" trace $option /nowhere/x
+  expect 2 "ipcscope: cannot write '/': Is a directory" trace $option /
+done
+expect 2 "ipcscope: no control group '/nowhere' below /sys/fs/cgroup$trace" trace --cgroup /nowhere
+many="ipcscope: at most 4096 processes can be chosen; '--comm', '--user' or '--cgroup' may name them"
+expect 2 "$many$trace" trace -p "$(seq -s , 2 4098)"
+# What cannot be traced empties no file.
+if [[ $EUID -eq 0 ]] && setpriv --reuid 65534 --clear-groups test -x "$IPCSCOPE"; then
+  echo kept >"$SCRATCH/kept"
+  chmod 666 "$SCRATCH/kept"
+  chmod 711 "$SCRATCH"
+  setpriv --reuid 65534 --clear-groups "$IPCSCOPE" trace --write "$SCRATCH/kept" 2>"$SCRATCH/err"
+  check "trace --write without the privilege: status 3" test $? -eq 3
+  check "trace --write without the privilege: one line" test "$(wc -l <"$SCRATCH/err")" -eq 1
+  check "trace --write without the privilege: the file stays" grep -qx kept "$SCRATCH/kept"
+fi
 
 # A process that is gone.
 sleep 0 &

@@ -159,7 +159,145 @@ std::vector<Deed> millions() {
   return deeds;
 }
 
+constexpr int noisy = 300'000;  // more than 16 MiB of them
+constexpr int quiet = 500;
+
+/// Very much at a pipe, and then a little at a socket.
+std::vector<Deed> noise() {
+  char byte = 'x';
+  int ends[2];
+  (void)!::pipe2(ends, 0);
+  for (int i = 0; i < noisy; i++) {
+    (void)!::write(ends[1], &byte, 1);
+    (void)!::read(ends[0], &byte, 1);
+  }
+  struct stat status {};
+  ::fstat(ends[0], &status);
+  std::vector<Deed> deeds = {{"pipe", fmt::format("pipe:{}", status.st_ino), 2 * noisy, 0}};
+  ::socketpair(AF_UNIX, SOCK_DGRAM, 0, ends);
+  for (int i = 0; i < quiet; i++) {
+    ::send(ends[0], &byte, 1, 0);
+    ::recv(ends[1], &byte, 1, 0);
+  }
+  struct stat other {};
+  ::fstat(ends[0], &status);
+  ::fstat(ends[1], &other);
+  deeds.push_back(
+      {"socket", fmt::format("unix:{}", std::min(status.st_ino, other.st_ino)), 2 * quiet, 0});
+  return deeds;
+}
+
+std::vector<Deed> write_once() {
+  int ends[2];
+  (void)!::pipe2(ends, 0);
+  (void)!::write(ends[1], "1", 1);
+  struct stat status {};
+  ::fstat(ends[0], &status);
+  return {{"write", fmt::format("pipe:{}", status.st_ino), 1, 1}};
+}
+
+const Json& source(const Json& head, const char* name) {
+  for (const Json& each : head["coverage"].GetArray()) {
+    if (text_of(each["source"]) == name) {
+      return each;
+    }
+  }
+  FAIL("no coverage of " << name);
+  return head;
+}
+
 }  // namespace
+
+TEST_CASE("trace: a noisy mechanism pushes out nothing of a quiet one") {
+  Actor actor(noise);
+  Trace trace({"pipe", "unix", "--json", "-p", std::to_string(actor.pid())});
+  ::kill(trace.pid(), SIGSTOP);  // now nobody reads what the kernel keeps
+  const std::vector<Deed> deeds = actor.act();
+  ::kill(trace.pid(), SIGCONT);
+  const std::vector<Document> lines = lines_of(trace.end());
+  REQUIRE(deeds.size() == 2);
+  uint64_t at_pipe = 0;
+  uint64_t at_socket = 0;
+  uint64_t lost = 0;
+  uint64_t last_end = 0;
+  uint64_t late = 0;
+  for (const Document& line : lines) {
+    if (line.HasMember("lost")) {
+      CHECK(text_of(line["kind"]) == "pipe");
+      lost += line["lost"].GetUint64();
+    }
+    if (!is_event(line) || line["unfinished"].GetBool()) {
+      continue;
+    }
+    at_pipe += text_of(line["channel"]) == deeds[0].channel ? 1U : 0U;
+    at_socket += text_of(line["channel"]) == deeds[1].channel ? 1U : 0U;
+    // Ends come in their order, though they were in two buffers.
+    const uint64_t end = line["time_ns"].GetUint64() +
+                         (line["duration_ns"].IsNull() ? 0 : line["duration_ns"].GetUint64());
+    constexpr uint64_t one_ms = 1'000'000;
+    late += end + one_ms < last_end ? 1U : 0U;
+    last_end = std::max(last_end, end);
+  }
+  CHECK(late == 0);
+  CHECK(lost > 0);
+  CHECK(at_socket >= *deeds[1].bytes);
+  CHECK(at_pipe + lost >= *deeds[0].bytes);
+  const Json& total = lines.back()["total"];
+  REQUIRE(total["losses"].Size() == 1);
+  CHECK(text_of(total["losses"][0]["kind"]) == "pipe");
+  CHECK(total["losses"][0]["lost"].GetUint64() == lost);
+}
+
+TEST_CASE("trace says which processes are hidden from it") {
+  Actor actor(write_once);
+  Trace of_one({"pipe", "--json", "-p", std::to_string(actor.pid())});
+  const std::vector<Document> one = lines_of(of_one.end());
+  CHECK(text_of(source(one.front(), "bpf-iter-task")["state"]) == "full");
+  CHECK(source(one.front(), "bpf-iter-task")["checked"].GetUint64() == 1);
+  Trace of_all({"pipe", "--json"});
+  const std::vector<Document> all = lines_of(of_all.end());
+  const Document locks = parse(run(ipcscope_command({"locks", "-d", "0.2", "--json"})).output);
+  const Json& here = source(all.front(), "bpf-iter-task");
+  CHECK(here["unreadable"].GetUint64() == source(locks, "bpf-iter-task")["unreadable"].GetUint64());
+  CHECK((text_of(here["state"]) == "full") == (here["unreadable"].GetUint64() == 0));
+  CHECK(here["reason"].IsNull() == (here["unreadable"].GetUint64() == 0));
+
+  // A file remembers it.
+  const std::string raw = fmt::format("/tmp/ipcscope-test-trace-{}", ::getpid());
+  Trace written({"pipe", "--write", raw});
+  (void)written.end();
+  const std::vector<Document> again =
+      lines_of(run(ipcscope_command({"trace", "--from", raw, "--json"})).output);
+  ::unlink(raw.c_str());
+  CHECK(source(again.front(), "bpf-iter-task")["unreadable"].GetUint64() ==
+        here["unreadable"].GetUint64());
+}
+
+TEST_CASE("trace follows many chosen processes, and no other") {
+  std::vector<std::unique_ptr<Actor>> actors;
+  std::string pids;
+  for (int i = 0; i < 20; i++) {
+    actors.push_back(std::make_unique<Actor>(write_once));
+    pids += (i == 0 ? "" : ",") + std::to_string(actors.back()->pid());
+  }
+  Actor stranger(write_once);
+  Trace trace({"pipe", "--json", "-p", pids});
+  (void)stranger.act();
+  std::vector<Deed> deeds;
+  for (const auto& actor : actors) {
+    const std::vector<Deed> one = actor->act();
+    deeds.insert(deeds.end(), one.begin(), one.end());
+  }
+  REQUIRE(deeds.size() == actors.size());
+  const std::vector<Document> lines = lines_of(trace.end());
+  for (const Deed& deed : deeds) {
+    CHECK(std::count_if(lines.begin(), lines.end(),
+                        [&](const Document& line) { return matches(line, deed); }) == 1);
+  }
+  for (const Document& line : lines) {
+    CHECK_FALSE((is_event(line) && line["pid"].GetInt() == stranger.pid()));
+  }
+}
 
 TEST_CASE("trace names every operation and its channel") {
   Actor actor(use_everything);

@@ -52,7 +52,9 @@ class Seen final : public TraceSink {
     last_begin_ns = event.time_ns;
     last_duration = event.duration_ns;
   }
-  void lost(uint64_t count) override { lines.push_back(fmt::format("lost {}", count)); }
+  void lost(uint8_t kind, uint64_t count) override {
+    lines.push_back(fmt::format("lost {} {}", count, trace_word(kind)));
+  }
   std::vector<std::string> lines;
   uint64_t last_begin_ns = 0;
   std::optional<uint64_t> last_duration;
@@ -224,12 +226,16 @@ TEST_CASE("trace: passed descriptors, signals, losses and what is malformed", "[
   lost.kind = TRACE_LOST;
   lost.lost = 7;
   REQUIRE(scenario.take(lost));
+  lost.word = TRACE_MQ + 1;
+  REQUIRE(scenario.take(lost));
+  lost.word = TRACE_WORDS + 1;  // of a later version
+  REQUIRE(scenario.take(lost));
   CHECK(scenario.seen.lines ==
         std::vector<std::string>{"10 send_fd fd unix:5 peer 0 bytes - result 3 fd 3 pipe:9",
                                  "10 signal_generate signal signal:20 peer 20 bytes - result 1 "
                                  "SIGTERM, ignored",
-                                 "lost 7"});
-  CHECK(scenario.decoder.lost() == 7);
+                                 "lost 7 ", "lost 7 mq", "lost 7 "});
+  CHECK(scenario.decoder.lost() == 21);
   trace_event_record longer = operation(10, SYS_write, key_of(TRACE_PIPE, 9), 3);
   longer.payload = 100;  // which is not there
   CHECK_FALSE(scenario.take(longer));
@@ -266,6 +272,14 @@ TEST_CASE("trace: a file gives back what was written", "[trace]") {
   const auto append = [&](const auto& record) {
     file.append(reinterpret_cast<const char*>(&record), sizeof record);
   };
+  Coverage hidden;
+  hidden.source = "bpf-iter-task";
+  hidden.state = Coverage::State::partial;
+  hidden.checked = 9;
+  hidden.unreadable = 2;
+  hidden.reason = "why";
+  append_coverage_record(file, {});
+  append_coverage_record(file, hidden);
   PlainNames plain;
   std::string noted;
   RecordedTraceNames names(plain, noted);
@@ -285,6 +299,14 @@ TEST_CASE("trace: a file gives back what was written", "[trace]") {
     Result<TraceFile> opened = TraceFile::open(path);
     ::unlink(path.c_str());
     REQUIRE(opened.has_value());
+    REQUIRE(opened->coverage().size() == 2);
+    CHECK(opened->coverage()[0].state == Coverage::State::full);
+    const Coverage& coverage = opened->coverage()[1];
+    CHECK(coverage.source == hidden.source);
+    CHECK(coverage.state == hidden.state);
+    CHECK(coverage.checked == hidden.checked);
+    CHECK(coverage.unreadable == hidden.unreadable);
+    CHECK(coverage.reason == hidden.reason);
     return opened->decode(seen, events);
   };
   Seen seen;
@@ -308,12 +330,15 @@ TEST_CASE("trace: lines of text and JSON are safe and complete", "[trace]") {
   const std::string text = captured([&](Output& out) {
     TraceText writer(out, terminal, {});
     writer.event(event);
-    writer.lost(3);
+    writer.lost(TRACE_PIPE, 3);
+    writer.lost(TRACE_NO_KIND, 1);
+    writer.end({1, 4, 0, {{TRACE_PIPE, 3}, {TRACE_NO_KIND, 1}}});
   });
   CHECK(text.find('\033') == std::string::npos);
   CHECK(text.find("[7/8]") != std::string::npos);
   CHECK(text.find("2.5us 3\n") != std::string::npos);
-  CHECK(text.find("-- 3 events lost here\n") != std::string::npos);
+  CHECK(text.find("-- 3 pipe operations lost here\n-- 1 operation lost here\n"
+                  "-- 1 operations, 4 lost in all (pipe 3, unknown 1)\n") != std::string::npos);
 
   const std::string json = captured([&](Output& out) {
     TraceJson writer(out, true, {}, true);
@@ -330,6 +355,16 @@ TEST_CASE("trace: lines of text and JSON are safe and complete", "[trace]") {
   }
   CHECK(line["peer"].IsNull());
   CHECK(line["bytes"].GetUint64() == 3);
+  const std::string losses = captured([&](Output& out) {
+    TraceJson writer(out, false, {}, false);
+    writer.lost(TRACE_PIPE, 3);
+    writer.lost(TRACE_NO_KIND, 1);
+    writer.end({0, 4, 0, {{TRACE_PIPE, 3}, {TRACE_NO_KIND, 1}}});
+  });
+  CHECK(losses ==
+        "{\"lost\":3,\"kind\":\"pipe\"}\n{\"lost\":1,\"kind\":null}\n"
+        "{\"total\":{\"events\":0,\"lost\":4,\"unfinished\":0,\"losses\":"
+        "[{\"kind\":\"pipe\",\"lost\":3},{\"kind\":null,\"lost\":1}]}}\n");
   CHECK(json.find('\033') == std::string::npos);
   CHECK(result_text(-11) == "EAGAIN");
   CHECK(result_text(-512) == "ERESTARTSYS");
@@ -354,8 +389,8 @@ TEST_CASE("trace: the picture has slices, names, and arrows from writer to reade
     writer.begin({"host", "6.18", 0, {}});
     writer.event(write);
     writer.event(read);
-    writer.lost(2);
-    writer.end({2, 2, 0});
+    writer.lost(TRACE_NO_KIND, 2);
+    writer.end({2, 2, 0, {}});
   });
   rapidjson::Document picture;
   picture.Parse(json.data(), json.size());
