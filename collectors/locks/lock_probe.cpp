@@ -125,6 +125,15 @@ pid_t group_of(std::string_view status) {
   return 0;
 }
 
+/// Whether the scheduler's clocks of all CPUs tell the same time: it counts with the same hardware
+/// as the kernel's clock (kernel/sched/clock.c), and only these two are the same everywhere.
+bool scheduler_clock_is_one() {
+  const Result<ProcRoot> clock = ProcRoot::open("/sys/devices/system/clocksource/clocksource0");
+  const Result<std::string> source =
+      clock ? clock->read("current_clocksource") : Result<std::string>(std::string());
+  return source && (*source == "tsc\n" || *source == "arch_sys_counter\n");
+}
+
 uint64_t monotonic_ns() {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);
@@ -187,7 +196,7 @@ class LockProbe::State {
 Result<void> LockProbe::State::load(const LockRequest& request) {
   kinds_ = request.kinds;
   with_stacks_ = request.stacks;
-  const Result<lock_filter> filter = make_filter(request);
+  Result<lock_filter> filter = make_filter(request);
   if (!filter) {
     return Failure(filter.error());
   }
@@ -198,6 +207,7 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   // Before 5.11 maps count against RLIMIT_MEMLOCK; raising it may fail, and then loading does.
   const rlimit unlimited{RLIM_INFINITY, RLIM_INFINITY};
   ::setrlimit(RLIMIT_MEMLOCK, &unlimited);
+  filter->scheduler_clock = scheduler_clock_is_one() ? 1 : 0;
   const auto calls = make_lock_calls(request.kinds);
   int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, request.deep ? 1 : 0);
   if (error != 0) {
