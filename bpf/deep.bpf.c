@@ -70,8 +70,7 @@ static __always_inline u32 innermost_number(struct task_struct *task) {
 
 /** What this thread has, or null where its calls do not count. */
 static __always_inline struct held_locks *enter_call(struct task_struct *task) {
-  if (!lock_state.measuring ||
-      (filter.tids && !listed(filter.tid, filter.tids, number((u64)task)))) {
+  if (!lock_state.measuring || (filter.tids && !listed(filter.tid, filter.tids, number(task)))) {
     return NULL;
   }
   struct held_locks *has = make_held(task);
@@ -102,10 +101,10 @@ static __always_inline u32 place_of(struct held_locks *has, u64 address) {
 static __always_inline struct hold_value *hold_at(struct task_struct *task, u64 address, u32 sort) {
   struct hold_key key = {};
   key.lock.object = address;
-  key.lock.space = group_number((u64)task);
+  key.lock.space = group_number(task);
   key.lock.wait = WAIT_AT_FUTEX;
   key.lock.purpose = LOCK_FOR_LOCK;
-  key.tid = number((u64)task);
+  key.tid = number(task);
   key.sort = sort;
   struct hold_value *value = bpf_map_lookup_elem(&holds, &key);
   if (!value) {
@@ -172,12 +171,12 @@ static __always_inline void count_order(struct task_struct *task, const struct h
   struct order_key key = {};
   key.held = from->address;
   key.wanted = address;
-  key.space = group_number((u64)task);
+  key.space = group_number(task);
   key.held_sort = from->sort;
   key.wanted_sort = sort;
   key.held_shared = from->mode & HELD_SHARED;
   key.wanted_shared = mode & HELD_SHARED;
-  const u32 tid = number((u64)task);
+  const u32 tid = number(task);
   struct order_value *order = bpf_map_lookup_elem(&orders, &key);
   if (!order) {
     struct order_value first = {};

@@ -21,15 +21,14 @@ enum lock_class {
 /* As WaitPurpose (collectors/model/lock_window.h). */
 enum lock_purpose { LOCK_FOR_LOCK, LOCK_FOR_ROOM, LOCK_FOR_DATA, LOCK_FOR_EVENT };
 
-/* One system call, by its number. */
+/* One system call, by its number. Its first argument is the descriptor, the id or the address. */
 struct lock_call {
   u8 wait;     /* lock_class; WAIT_AT_NOTHING: nobody waits in it */
   u8 wake;     /* lock_class of the waits that it may end */
   u8 purpose;  /* lock_purpose */
-  u8 argument; /* which one has the descriptor, the id or the address */
   u8 limit;    /* 1 + the argument that is a time limit: a pointer, 0 for none */
   u8 limit_ms; /* 1: no pointer, but milliseconds, negative for none */
-  u8 reserved[2];
+  u8 reserved[3];
 };
 
 #define LOCK_CALLS 512
@@ -37,7 +36,7 @@ struct lock_call {
 /* What is waited at. */
 struct lock_key {
   u64 object; /* futex: its address; file: the inode's; System V: the id; an alias: its number */
-  u32 space;  /* futex: the process; System V: the IPC namespace; 0 of files and aliases */
+  u32 space;  /* futex: the process; System V: the IPC namespace; file: the inode's number */
   u16 wait;   /* lock_class */
   u16 purpose;
 };
@@ -59,6 +58,7 @@ struct lock_value {
   u64 file;     /* address of the file of a waiter, or of the System V queue */
   u64 inode;    /* its inode's number */
   u64 expected; /* futex: the value that the first waiter expected */
+  u64 address;  /* futex: that of the word, as the first waiter has it */
   u32 device;
   u32 mode;
   u32 waiting; /* now */
@@ -71,7 +71,7 @@ struct lock_value {
   u32 reserved;
   u32 histogram[LOCK_BUCKETS];
 };
-RECORD_ASSERT(sizeof(struct lock_value) == 152 + 4 * LOCK_BUCKETS, "lock_value");
+RECORD_ASSERT(sizeof(struct lock_value) == 160 + 4 * LOCK_BUCKETS, "lock_value");
 
 /* How a thread stands behind another. As HolderSource, with the word's place. */
 enum lock_holder {
@@ -111,42 +111,59 @@ RECORD_ASSERT(sizeof(struct pair_value) == 104, "pair_value");
 
 #define KEPT_MAX 8
 
-/* What a thread waits at, and how its last wait there went. */
+/*
+ * What a thread waits at, and how its last wait there went. What a short wait at a file needs comes
+ * first: it is one line of the cache.
+ */
 struct lock_wait {
-  struct lock_key key;
-  u64 begin; /* CLOCK_MONOTONIC; 0: it does not wait */
-  u64 attempt_begin;
-  u64 ended_before; /* lock_value.ended when the attempt began */
-  u64 run_before;   /* CPU time when the last wait ended */
-  u64 run_at_begin; /* CPU time when the wait began */
-  u64 overtakes;    /* of the attempt, when its last wait ended */
-  u64 switches;     /* context switches when the wait began */
-  u64 sleeps;       /* of these, voluntary ones */
-  u64 address;      /* futex: that of the word, as the thread has it */
-  u64 woken_at;
-  u64 file;  /* the file that was waited at, in this call: then the key is the same */
-  u64 inode; /* its number: another file may come to the same address */
+  u32 tid; /* whose it is, in the first PID namespace; 0: nobody's */
   u32 call;
+  u64 begin; /* CLOCK_MONOTONIC; 0: it does not wait */
+  u64 file;  /* file or System V queue that was waited at, in this call: then the key is the same */
+  u64 clock; /* CLOCK_MONOTONIC - scheduler's clock, where that measures the wait; else 0 */
+  u64 run_at_begin; /* CPU time when the wait began */
+  u64 sleeps;       /* voluntary context switches when the wait began */
+  u8 by_data;       /* the file's private data tells which it is, not its inode */
+  u8 limited;       /* the call has a time limit */
+  u8 waker_seen;    /* in this wait; at a file, in one of the last few */
+  u8 waker_exits;
+  u8 earlier; /* it waited when measuring began: for longer than is known */
+  u8 shared;  /* this place was wanted by a second thread */
+  u8 reserved[2];
+  u32 waker;       /* the last one that was seen, in ipcscope's PID namespace */
+  u32 kept;        /* waits that are not counted yet */
+  u32 kept_holder; /* as in pair_key, of all of them */
+  u8 kept_source;
+  u8 kept_end;   /* WaitEnd */
+  u8 kept_woken; /* by waker */
+  u8 reserved2;
+  u32 kept_epoch;
+  u32 kept_again; /* of them, those that went on with an attempt */
+  u64 kept_ns[KEPT_MAX];
+  u64 kept_attempt_max;
+  u64 kept_overtakes;
+  u64 kept_overtakes_max;
+  struct lock_key key;
+  u64 attempt_begin; /* 0: not at a lock */
+  u64 ended_before;  /* lock_value.ended when the attempt began */
+  u64 run_before;    /* CPU time when the last wait ended */
+  u64 overtakes;     /* of the attempt, when its last wait ended */
+  u64 address;       /* futex: that of the word, as the thread has it */
+  u64 woken_at;
+  u32 operation;      /* futex: the second argument */
   u32 waiting_before; /* threads that waited already when the attempt began */
   u32 holder;
   u32 source;
-  u32 waker;
+  u32 group;     /* futex: its process */
+  u32 blocker;   /* process of the file lock that is in the way */
+  u8 released;   /* it woke somebody at this lock since */
+  u8 again;      /* not the first wait of its attempt */
+  u8 woken;      /* the last wait ended by a wake-up */
+  u8 find_again; /* the futex may be known by another key now */
   u32 waker_pid;
-  u32 blocker; /* process of the file lock that is in the way */
-  u32 group;   /* futex: its process */
-  u32 kept;    /* short waits at the file that are not counted yet */
-  u8 released; /* it woke somebody at this lock since */
-  u8 limited;  /* the call has a time limit */
-  u8 waker_exits;
-  u8 earlier; /* it waited when measuring began: for longer than is known */
-  u8 again;   /* not the first wait of its attempt */
-  u8 woken;   /* the last wait ended by a wake-up */
-  u8 reserved[2];
-  u32 named_waker; /* whose name waker_comm is */
   char waker_comm[16];
-  u32 kept_ns[KEPT_MAX];
 };
-RECORD_ASSERT(sizeof(struct lock_wait) == 208, "lock_wait");
+RECORD_ASSERT(sizeof(struct lock_wait) == 280, "lock_wait");
 
 /* Around a futex word: as FutexView. */
 #define LOCK_MEMORY_BEFORE 48
@@ -214,8 +231,8 @@ struct lock_filter {
   u32 by_cgroup;
   u64 cgroup;
   u64 min_wait;
-  u32 stacks; /* of those who wake */
-  u32 reserved;
+  u32 stacks;          /* of those who wake */
+  u32 scheduler_clock; /* 1: the scheduler's clock is the same on all CPUs */
 };
 
 /* What the programs tell. */

@@ -117,7 +117,6 @@ std::array<lock_call, LOCK_CALLS> make_lock_calls(std::bitset<kind_count> kinds)
     lock_call& call = calls[number];
     call.wait = static_cast<u8>(what->wait);
     call.purpose = static_cast<u8>(what->purpose);
-    call.argument = static_cast<u8>(known->argument);
     if (known->limit != TimeLimit::none) {
       call.limit = static_cast<u8>(known->limit_argument + 1);
       call.limit_ms = known->limit == TimeLimit::milliseconds ? 1 : 0;

@@ -180,32 +180,38 @@ void LockCounts::add_pair(const pair_key& key, const pair_value& value) {
   pair.attempt_max_ns = std::max<uint64_t>(pair.attempt_max_ns, value.attempt_max);
 }
 
-/// Short waits that the kernel has not counted yet.
+/// Waits that the kernel has not counted yet.
 void LockCounts::add_kept(Use& use, const lock_pending& pending) {
   const lock_wait& wait = pending.wait;
-  if (wait.kept == 0) {
+  if (wait.kept == 0 || wait.kept_epoch != window_.epoch) {
     return;
   }
   pair_value waker{};
-  waker.waker = wait.waker;
+  waker.waker = wait.kept_woken != 0 ? wait.waker : 0;
   waker.waker_pid = wait.waker_pid;
   std::memcpy(waker.waker_comm, wait.waker_comm, sizeof waker.waker_comm);
   const auto pid = static_cast<int32_t>(pending.pid);
   const uint32_t waiter = thread(static_cast<int32_t>(pending.tid), pid, pending.comm);
-  LockPair& pair = pair_of(use, waiter, holder_of(use, pid, HOLDER_WAKER, wait.waker, waker));
-  for (size_t i = 0; i < std::min<size_t>(wait.kept, KEPT_MAX); i++) {
+  LockPair& pair =
+      pair_of(use, waiter, holder_of(use, pid, wait.kept_source, wait.kept_holder, waker));
+  const size_t kept = std::min<size_t>(wait.kept, KEPT_MAX);
+  for (size_t i = 0; i < kept; i++) {
     const uint64_t length = wait.kept_ns[i];
-    use.use.waits++;
     use.use.total_ns += length;
     use.use.max_ns = std::max(use.use.max_ns, length);
-    use.use.ends[static_cast<size_t>(WaitEnd::woken)]++;
     use.use.histogram.add(DurationHistogram::bucket_of_duration(length), 1);
-    pair.waits++;
-    pair.attempts++;
     pair.wait_ns += length;
     pair.max_ns = std::max(pair.max_ns, length);
     pair.attempt_max_ns = std::max(pair.attempt_max_ns, length);
   }
+  use.use.waits += kept;
+  use.use.woken_again += wait.kept_again;
+  use.use.ends[wait.kept_end % wait_end_count] += kept;
+  pair.waits += kept;
+  pair.attempts += kept - wait.kept_again;
+  pair.attempt_max_ns = std::max<uint64_t>(pair.attempt_max_ns, wait.kept_attempt_max);
+  pair.overtakes += wait.kept_overtakes;
+  pair.overtakes_max = std::max<uint64_t>(pair.overtakes_max, wait.kept_overtakes_max);
 }
 
 void LockCounts::add_pending(const lock_pending& pending) {
@@ -227,6 +233,7 @@ void LockCounts::add_pending(const lock_pending& pending) {
   const uint32_t waiter = thread(static_cast<int32_t>(pending.tid), pid, pending.comm);
   use->use.waits++;
   use->use.unfinished++;
+  use->use.woken_again += wait.again;
   use->use.total_ns += length;
   use->use.max_ns = std::max(use->use.max_ns, length);
   use->use.histogram.add(DurationHistogram::bucket_of_duration(length), 1);

@@ -232,7 +232,7 @@ void LockNames::learn_futex(LockIdentity& lock, const lock_key& key, const Futex
 
 /// Its identifier, and its name where that is one of shared memory.
 void LockNames::place_futex(LockIdentity& lock, const lock_key& key, bool is_private) {
-  lock.id = fmt::format("futex:{}:0x{:x}", lock.pid, key.object);
+  lock.id = fmt::format("futex:{}:0x{:x}", lock.pid, lock.address);
   lock.resolved = true;
   const Mapping* mapping = is_private ? nullptr : mapping_at(lock.pid, lock.address);
   if (mapping == nullptr || !mapping->shared) {
@@ -346,7 +346,7 @@ const LockIdentity& LockNames::learn(const lock_news& news, const lock_value& va
   }
   if (news.upper != 0) {
     view.put(0, {memory + LOCK_MEMORY_BEFORE, LOCK_MEMORY_AFTER});
-    FutexCall call = call_of(news.call, news.key.object, news.args[1], news.args[2]);
+    FutexCall call = call_of(news.call, value.address, news.args[1], news.args[2]);
     learn_futex(lock, news.key, call, view, static_cast<int32_t>(news.pid));
     return lock;
   }
@@ -365,8 +365,8 @@ const LockIdentity& LockNames::identity(const lock_key& key, const lock_value& v
   lock.operation = call != nullptr ? call->operation : "";
   switch (key.wait) {
     case WAIT_AT_FUTEX: {
-      learn_futex(lock, key, call_of(value.call, key.object, value.operation, value.expected),
-                  view_of(pid, key.object), pid);
+      learn_futex(lock, key, call_of(value.call, value.address, value.operation, value.expected),
+                  view_of(pid, value.address), pid);
       break;
     }
     case WAIT_AT_SEM:

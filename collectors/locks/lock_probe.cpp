@@ -124,6 +124,15 @@ pid_t group_of(std::string_view status) {
   return 0;
 }
 
+/// Whether the scheduler's clocks of all CPUs tell the same time: it counts with the same hardware
+/// as the kernel's clock (kernel/sched/clock.c), and only these two are the same everywhere.
+bool scheduler_clock_is_one() {
+  const Result<ProcRoot> clock = ProcRoot::open("/sys/devices/system/clocksource/clocksource0");
+  const Result<std::string> source =
+      clock ? clock->read("current_clocksource") : Result<std::string>(std::string());
+  return source && (*source == "tsc\n" || *source == "arch_sys_counter\n");
+}
+
 uint64_t monotonic_ns() {
   timespec time{};
   ::clock_gettime(CLOCK_MONOTONIC, &time);
@@ -186,7 +195,7 @@ class LockProbe::State {
 Result<void> LockProbe::State::load(const LockRequest& request) {
   kinds_ = request.kinds;
   with_stacks_ = request.stacks;
-  const Result<lock_filter> filter = make_filter(request);
+  Result<lock_filter> filter = make_filter(request);
   if (!filter) {
     return Failure(filter.error());
   }
@@ -194,6 +203,7 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   if (!layout) {
     return Failure(layout.error());
   }
+  filter->scheduler_clock = scheduler_clock_is_one() ? 1 : 0;
   const auto calls = make_lock_calls(request.kinds);
   int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, request.deep ? 1 : 0);
   if (error != 0) {

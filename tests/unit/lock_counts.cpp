@@ -150,16 +150,34 @@ TEST_CASE("lock counts: a wait in progress counts from the window's begin", "[lo
   CHECK(lock.pairs[0].attempt_max_ns == end - begin / 2);
 }
 
-TEST_CASE("lock counts: short waits that the kernel kept", "[locks]") {
-  Counting counting;
-  counting.counts.add_lock(set_key(1), value_of(8, 8'000));
+namespace {
+
+/// Two waits of thread 11 that thread 21 ended, with their thread still.
+lock_pending kept_waits() {
   lock_pending pending{};
   pending.wait.key = set_key(1);
   pending.wait.kept = 2;
+  pending.wait.kept_epoch = epoch;
   pending.wait.kept_ns[0] = 500;
   pending.wait.kept_ns[1] = 9'000;
+  pending.wait.kept_source = HOLDER_WAKER;
+  pending.wait.kept_holder = 21;
+  pending.wait.kept_woken = 1;
   pending.wait.waker = 21;
   pending.tid = 11;
+  return pending;
+}
+
+}  // namespace
+
+TEST_CASE("lock counts: waits that the kernel kept", "[locks]") {
+  Counting counting;
+  counting.counts.add_lock(set_key(1), value_of(8, 8'000));
+  lock_pending pending = kept_waits();
+  pending.wait.kept_again = 1;
+  pending.wait.kept_attempt_max = 9'700;
+  pending.wait.kept_overtakes = 3;
+  pending.wait.kept_overtakes_max = 2;
   counting.counts.add_pending(pending);
   const LockWindow window = counting.finish();
   REQUIRE(window.locks.size() == 1);
@@ -169,8 +187,38 @@ TEST_CASE("lock counts: short waits that the kernel kept", "[locks]") {
   CHECK(window.locks[0].max_ns == 9'000);
   CHECK(window.locks[0].ends[0] == 10);
   CHECK(window.locks[0].histogram.total() == 10);
+  CHECK(window.locks[0].woken_again == 1);
   REQUIRE(window.locks[0].pairs.size() == 1);
-  CHECK(window.threads[window.locks[0].pairs[0].holder].tid == 21);
+  const LockPair& pair = window.locks[0].pairs[0];
+  CHECK(window.threads[pair.holder].tid == 21);
+  CHECK(pair.waits == 2);
+  CHECK(pair.attempts == 1);
+  CHECK(pair.attempt_max_ns == 9'700);
+  CHECK(pair.overtakes == 3);
+  CHECK(pair.overtakes_max == 2);
+}
+
+TEST_CASE("lock counts: kept waits of an earlier window are void, others end as they did",
+          "[locks]") {
+  Counting counting;
+  counting.counts.add_lock(set_key(1), value_of(8, 8'000));
+  lock_pending pending = kept_waits();
+  pending.wait.kept_epoch = epoch - 1;
+  counting.counts.add_pending(pending);
+  pending = kept_waits();
+  pending.wait.kept = 1;
+  pending.wait.kept_end = static_cast<u8>(WaitEnd::interrupted);
+  pending.wait.kept_woken = 0;
+  pending.wait.kept_holder = 0;
+  pending.wait.kept_source = HOLDER_NONE;
+  counting.counts.add_pending(pending);
+  const LockWindow window = counting.finish();
+  REQUIRE(window.locks.size() == 1);
+  CHECK(window.locks[0].waits == 9);
+  CHECK(window.locks[0].ends[0] == 8);
+  CHECK(window.locks[0].ends[static_cast<size_t>(WaitEnd::interrupted)] == 1);
+  REQUIRE(window.locks[0].pairs.size() == 1);
+  CHECK(window.locks[0].pairs[0].holder == no_index);
 }
 
 TEST_CASE("lock counts: only kinds that are wanted", "[locks]") {

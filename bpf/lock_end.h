@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A thread comes back from its wait. */
+#ifndef IPCSCOPE_LOCK_END_H
+#define IPCSCOPE_LOCK_END_H
+
+#include "lock_counts.h"
+#include "lock_place.h"
+
+static __always_inline u32 end_of(struct task_struct *task, const struct lock_wait *wait) {
+  if (!wait->attempt_begin && has_signal(task)) {
+    return END_INTERRUPTED; /* the waker may be that of an earlier wait */
+  }
+  if (wait->waker_seen) {
+    return wait->waker_exits && wait->source >= HOLDER_WORD && wait->source <= HOLDER_AT_16
+               ? END_OWNER_DIED
+               : END_WOKEN;
+  }
+  if (has_signal(task)) {
+    return END_INTERRUPTED;
+  }
+  return wait->limited ? END_TIMED_OUT : END_WOKEN;
+}
+
+/** The order in which a lock is taken, and for how long it is held. */
+static __always_inline void end_attempt(struct task_struct *task, struct lock_wait *wait, u64 from,
+                                        u64 now, u64 length, u32 end) {
+  struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);
+  if (!lock) {
+    __sync_fetch_and_add(&lock_state.lost_waits, 1);
+    return;
+  }
+  const u64 passed = lock->ended - wait->ended_before;
+  const u64 overtakes = passed > wait->waiting_before ? passed - wait->waiting_before : 0;
+  __sync_fetch_and_add(&lock->waiting, (u32)-1);
+  __sync_fetch_and_add(&lock->ended, 1);
+  wait->woken = end == END_WOKEN;
+  if (length >= filter.min_wait) {
+    if (wait->waker_seen && wait->waker == wait->holder) {
+      const u64 taken = lock->last_wake > from ? lock->last_wake : from;
+      if (wait->woken_at > taken) {
+        enter_epoch(lock);
+        if (wait->woken_at - taken > lock->hold) {
+          lock->hold = wait->woken_at - taken;
+        }
+      }
+    }
+    keep_wait(task, wait, length, end, now - wait->attempt_begin, overtakes);
+  }
+  if (wait->woken_at > lock->last_wake) {
+    lock->last_wake = wait->woken_at;
+  }
+  wait->overtakes = overtakes;
+  wait->run_before = GET_TRUSTED(task, task_struct, run_time);
+}
+
+/** A thread is switched back in, or was unseen_ns ago; task is one of the two of the switch. */
+static __always_inline void end_wait(struct task_struct *task, struct lock_wait *wait, u64 *now,
+                                     u64 unseen_ns) {
+  const u64 time = switch_time(task, wait, now) - unseen_ns;
+#ifdef HELD_LOCKS
+  if (wait->key.wait == WAIT_AT_FUTEX) {
+    note_wait_end(task, wait->address, time);
+  }
+#endif
+  const u64 from = wait->begin > lock_state.epoch_begin ? wait->begin : lock_state.epoch_begin;
+  const u64 length = time > from ? time - from : 0;
+  wait->begin = 0;
+  const u32 end = end_of(task, wait);
+  if (wait->attempt_begin) {
+    end_attempt(task, wait, from, time, length, end);
+  } else if (length >= filter.min_wait) {
+    keep_wait(task, wait, length, end, 0, 0);
+  }
+}
+
+#endif
