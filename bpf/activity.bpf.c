@@ -58,9 +58,9 @@ static __always_inline struct activity_value *make_value(u64 key) {
     return NULL;
   }
   const u64 leader = GET_NUMBER(bpf_get_current_task(), task_struct, group_leader);
-  value->pid = number_at(GET_NUMBER(leader, task_struct, thread_pid), counters.level);
-  *(u64 *)&value->comm[0] = read_word(leader + OFFSET(task_struct, comm));
-  *(u64 *)&value->comm[8] = read_word(leader + OFFSET(task_struct, comm) + 8);
+  value->pid = pid_at(GET_NUMBER(leader, task_struct, thread_pid), counters.level);
+  *(u64 *)&value->comm[0] = number_at(leader + OFFSET(task_struct, comm));
+  *(u64 *)&value->comm[8] = number_at(leader + OFFSET(task_struct, comm) + 8);
   clear_channel(&value->channel);
   value->channel.key = key;
   return value;
@@ -268,7 +268,7 @@ __noinline int count_request(u64 request) {
   }
   const u64 operation = 1ULL << (GET(request, io_kiocb, opcode) & 63);
   /* The union with the descriptor stands behind the result (struct io_cqe, io_uring_types.h). */
-  const s32 result = (s32)read_word(request + OFFSET(io_kiocb, fd) - 4);
+  const s32 result = (s32)number_at(request + OFFSET(io_kiocb, fd) - 4);
   const u64 file = GET_NUMBER(request, io_kiocb, file);
   if (!(operation & (IORING_READS | IORING_WRITES)) || result < 0 || !file) {
     return 0;

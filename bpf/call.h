@@ -37,23 +37,15 @@
 #define UNIX98_PTY_SLAVE_MAJOR 136
 #define UPID_SIZE 16
 
-/*
- * The word at an address, as a number. For the verifier it is the number of an inode: with direct
- * reads, a pointer would have a type that allows no arithmetic.
- */
-static __always_inline u64 read_word(u64 address) {
-  return GET(address - OFFSET(inode, ino), inode, ino);
-}
-
 /* A member that is a pointer, as a number: what it points to is read through GET() again. */
-#define GET_NUMBER(address, structure, member) read_word((u64)(address) + OFFSET(structure, member))
+#define GET_NUMBER(address, structure, member) number_at((u64)(address) + OFFSET(structure, member))
 
 /** The number of a struct pid in a PID namespace of this level, 0 when it has none there. */
-static __always_inline u32 number_at(u64 pid, u32 level) {
+static __always_inline u32 pid_at(u64 pid, u32 level) {
   if (!pid || GET(pid, pid, level) < level) {
     return 0;
   }
-  return (u32)read_word(pid + OFFSET(pid, numbers) + (u64)level * UPID_SIZE);
+  return (u32)number_at(pid + OFFSET(pid, numbers) + (u64)level * UPID_SIZE);
 }
 
 static __always_inline u64 make_key(u64 kind, u64 number) {
@@ -62,7 +54,7 @@ static __always_inline u64 make_key(u64 kind, u64 number) {
 
 #if defined(__TARGET_ARCH_arm64)
 static __always_inline u64 argument_of(u64 regs, u32 index) {
-  return index ? read_word(regs + OFFSET(pt_regs, regs) + (u64)index * 8)
+  return index ? number_at(regs + OFFSET(pt_regs, regs) + (u64)index * 8)
                : GET(regs, pt_regs, orig_x0);
 }
 static __always_inline s64 number_of_call(u64 regs) {
@@ -123,7 +115,7 @@ static __always_inline void describe_unix(struct trace_channel_record *record, u
   const u64 peer = GET_NUMBER(sk, unix_sock, peer);
   record->unix_end.mutual = peer && GET_NUMBER(peer, unix_sock, peer) == sk;
   record->unix_end.net_ns = GET(GET(sk, sock, net), net, inum);
-  record->unix_end.peer_pid = number_at(GET_NUMBER(sk, sock, peer_pid), level);
+  record->unix_end.peer_pid = pid_at(GET_NUMBER(sk, sock, peer_pid), level);
   const u64 address = GET_NUMBER(sk, unix_sock, addr);
   if (address) {
     const int length = (int)GET(address, unix_address, len) - 2; /* sun_family comes first */
@@ -157,7 +149,7 @@ static __always_inline void describe_inet(struct trace_channel_record *record, u
 
 /** By the names that /proc/PID/fd shows behind "anon_inode:". */
 static __always_inline u32 anonymous_kind(u64 file) {
-  const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
+  const u64 text = number_at(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
   switch (text) {
     case NAME8('[', 'e', 'v', 'e', 'n', 't', 'f', 'd'):
       return TRACE_EVENTFD;
@@ -218,7 +210,7 @@ static __always_inline u64 file_behind(int fd) {
   if ((u32)fd >= GET(table, fdtable, max_fds)) {
     return 0;
   }
-  return read_word(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8);
+  return number_at(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8);
 }
 
 /** An inode number that is only distinct within its file system. */
@@ -268,7 +260,7 @@ static __always_inline u32 identify(struct led_to *to, u64 file, u32 shm_device,
           (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 | GET(sk, sock, num);
       if (GET(sk, sock, family) == AF_INET6) {
         to->stamp +=
-            read_word(sk + OFFSET(sock, v6_daddr)) + read_word(sk + OFFSET(sock, v6_daddr) + 8);
+            number_at(sk + OFFSET(sock, v6_daddr)) + number_at(sk + OFFSET(sock, v6_daddr) + 8);
       }
     }
   } else if ((mode & S_IFMT) == S_IFCHR) {
@@ -298,7 +290,7 @@ static __always_inline u32 identify(struct led_to *to, u64 file, u32 shm_device,
         to->number = GET(private, eventfd_ctx, id);
       } else if (to->kind == TRACE_PIDFD) {
         const u64 pid = magic == PID_FS_MAGIC ? GET_NUMBER(inode, inode, private) : private;
-        to->number = number_at(pid, level);
+        to->number = pid_at(pid, level);
         to->stamp = to->number + 1;
       }
       to->distinct = to->number;
@@ -306,7 +298,7 @@ static __always_inline u32 identify(struct led_to *to, u64 file, u32 shm_device,
       to->kind = TRACE_MQ;
       to->distinct = distinct_of(to, ino);
     } else if (magic == TMPFS_MAGIC && shm_device != UNKNOWN_U32) {
-      const u64 text = read_word(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
+      const u64 text = number_at(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
       if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
         to->kind = TRACE_MEMFD;
       } else if (GET(to->super, super_block, dev) == shm_device) {
