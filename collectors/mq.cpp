@@ -3,22 +3,19 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <unordered_set>
 
 #include "bpf/mq.h"
 #include "collectors/base/identity_map.h"
-#include "collectors/child.h"
+#include "collectors/base/own_thread.h"
 #include "collectors/mq_directory.h"
 #include "collectors/name_spaces.h"
 
 namespace ipcscope {
 
 namespace {
-
-constexpr std::chrono::seconds child_limit{5};
 
 struct Queue {
   mq_record record{};
@@ -76,64 +73,24 @@ void Queues::take(const record& fact, Assembly& assembly) {
 
 std::vector<QueueList> Queues::other_lists(const Assembly& assembly) {
   std::vector<QueueList> lists;
-  std::vector<std::pair<uint32_t, Fd>> doors;
-  for (const NameSpace& other :
-       other_name_spaces(assembly.builder.snapshot(), &Process::ipc_ns, assembly.own_ipc_ns)) {
-    if (Result<Fd> door = open_name_space(assembly.proc, other, "ipc")) {
-      doors.emplace_back(other.inode, std::move(*door));
-    } else {
-      unreadable_.push_back(door.error().code.message());
+  unreadable_ = visit_ipc_name_spaces(assembly, [&](uint32_t inode) {
+    lists.push_back(list_queues(true, false));
+    lists.back().name_space = inode;
+  });
+  std::erase_if(lists, [this](const QueueList& list) {
+    if (list.error != 0) {
+      unreadable_.push_back(std::generic_category().message(list.error));
     }
-  }
-  if (doors.empty()) {
-    return lists;
-  }
-  const auto visit = [&](int out) {
-    for (const auto& [inode, door] : doors) {
-      QueueList found;
-      if (::setns(door.get(), CLONE_NEWIPC) != 0) {
-        found.error = errno;
-      } else {
-        found = list_queues(true, false);
-      }
-      found.name_space = inode;
-      if (!write_all(out, encode_queues(found))) {
-        return;
-      }
-    }
-  };
-  const Result<ChildOutput> output = run_in_child(visit, child_limit);
-  if (!output) {
-    unreadable_.insert(unreadable_.end(), doors.size(), output.error().text());
-    return lists;
-  }
-  std::string_view bytes = output->bytes;
-  size_t seen = 0;
-  while (auto found = decode_queues(bytes)) {
-    seen++;
-    if (found->error != 0) {
-      unreadable_.push_back(std::generic_category().message(found->error));
-    } else {
-      lists.push_back(std::move(*found));
-    }
-  }
-  for (; seen < doors.size(); seen++) {
-    unreadable_.emplace_back("the child that went there did not come back in time");
-  }
+    return list.error != 0;
+  });
   return lists;
 }
 
-/// Our own, where the kernel is too old to do it without changing the mount namespace.
+/// Our own, where the kernel is too old to do it without changing the mount namespace, too.
 QueueList own_list() {
   QueueList list = list_queues(false, true);
   if (list.error == ENOSYS) {
-    const auto visit = [](int out) { write_all(out, encode_queues(list_queues(true, true))); };
-    if (const Result<ChildOutput> output = run_in_child(visit, child_limit)) {
-      std::string_view bytes = output->bytes;
-      if (auto found = decode_queues(bytes)) {
-        return std::move(*found);
-      }
-    }
+    run_in_own_thread([&list] { list = list_queues(true, true); });
   }
   return list;
 }

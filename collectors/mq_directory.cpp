@@ -19,7 +19,6 @@
 #include "collectors/base/parse.h"
 #include "collectors/name_spaces.h"
 #include "collectors/shm_directory.h"
-#include "collectors/take_bytes.h"
 
 #ifndef FSCONFIG_CMD_CREATE
 #define FSCONFIG_CMD_CREATE 6
@@ -91,13 +90,6 @@ QueueEntry describe(int directory, const char* name, const struct stat& status) 
   return entry;
 }
 
-struct ListHead {
-  uint32_t magic, name_space;
-  int32_t error;
-  uint32_t device, queues;
-};
-constexpr uint32_t list_magic = 0x5175656d;
-
 }  // namespace
 
 Fd detached_mqueue() {
@@ -131,9 +123,9 @@ bool parse_queue_file(std::string_view text, mq_record& facts) {
   return true;
 }
 
-Fd open_mqueue(bool in_child, bool use_dev_mqueue) {
+Fd open_mqueue(bool own_thread, bool use_dev_mqueue) {
   Fd directory = detached_mqueue();
-  if (!directory && in_child) {
+  if (!directory && own_thread) {
     directory = private_mount();
   }
   if (!directory && use_dev_mqueue) {
@@ -142,9 +134,9 @@ Fd open_mqueue(bool in_child, bool use_dev_mqueue) {
   return directory;
 }
 
-QueueList list_queues(bool in_child, bool use_dev_mqueue) {
+QueueList list_queues(bool own_thread, bool use_dev_mqueue) {
   QueueList list;
-  const Fd directory = open_mqueue(in_child, use_dev_mqueue);
+  const Fd directory = open_mqueue(own_thread, use_dev_mqueue);
   struct stat status {};
   if (!directory || ::fstat(directory.get(), &status) != 0) {
     list.error = errno != 0 ? errno : EPERM;
@@ -160,44 +152,6 @@ QueueList list_queues(bool in_child, bool use_dev_mqueue) {
       list.queues.push_back(describe(directory.get(), each->d_name, status));
     }
   }
-  return list;
-}
-
-std::string encode_queues(const QueueList& list) {
-  std::string out;
-  put_bytes(out, ListHead{list_magic, list.name_space, list.error, list.device,
-                          static_cast<uint32_t>(list.queues.size())});
-  for (const QueueEntry& entry : list.queues) {
-    put_bytes(out, entry.facts);
-    put_bytes(out, entry.gid);
-    put_bytes(out, entry.change_time);
-    put_bytes(out, static_cast<uint32_t>(entry.name.size()));
-    out += entry.name;
-  }
-  return out;
-}
-
-std::optional<QueueList> decode_queues(std::string_view& bytes) {
-  ByteTaker from(bytes);
-  const auto head = from.value<ListHead>();
-  if (!from.good() || head.magic != list_magic) {
-    return std::nullopt;
-  }
-  QueueList list;
-  list.name_space = head.name_space;
-  list.error = head.error;
-  list.device = head.device;
-  for (uint32_t i = 0; i < head.queues && from.good(); i++) {
-    QueueEntry& entry = list.queues.emplace_back();
-    entry.facts = from.value<mq_record>();
-    entry.gid = from.value<uint32_t>();
-    entry.change_time = from.value<int64_t>();
-    entry.name = from.bytes(from.value<uint32_t>());
-  }
-  if (!from.good()) {
-    return std::nullopt;
-  }
-  bytes = from.left();
   return list;
 }
 

@@ -35,21 +35,16 @@ struct QueueList {
 };
 
 /// The mqueue file system of the IPC namespace that the calling thread is in, through a mount that
-/// nobody else sees: detached (Linux 5.2), else, in a process that may change its mount namespace
-/// (a child), a private one. As a last resort what is mounted on /dev/mqueue, where that is
+/// nobody else sees: detached (Linux 5.2), else, in a thread that may change its mount namespace, a
+/// private one. As a last resort what is mounted on /dev/mqueue, where that is
 /// allowed. Empty, with errno, when it cannot be had.
-Fd open_mqueue(bool in_child, bool use_dev_mqueue);
+Fd open_mqueue(bool own_thread, bool use_dev_mqueue);
 
 /// Lists the queues in it.
-QueueList list_queues(bool in_child, bool use_dev_mqueue);
+QueueList list_queues(bool own_thread, bool use_dev_mqueue);
 
 /// "QSIZE:129 NOTIFY:2 SIGNO:0 NOTIFY_PID:8260", what reading a queue's file gives (Linux 6.18
 /// ipc/mqueue.c, mqueue_read_file). False when the text is something else.
 bool parse_queue_file(std::string_view text, mq_record& facts);
-
-/// The list as bytes for a pipe, and back: takes one off the front of bytes; nothing when it is cut
-/// off or damaged.
-std::string encode_queues(const QueueList& list);
-std::optional<QueueList> decode_queues(std::string_view& bytes);
 
 }  // namespace ipcscope

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/magic.h>
+#include <sched.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+
+#include "collectors/base/own_thread.h"
 
 namespace ipcscope {
 
@@ -46,6 +49,36 @@ Result<Fd> open_name_space(const ProcRoot& proc, const NameSpace& name_space, co
     number = file ? ESRCH : errno;
   }
   return system_failure(fmt::format("namespace {}:[{}]", kind, name_space.inode), number);
+}
+
+std::vector<std::string> visit_ipc_name_spaces(const Assembly& assembly,
+                                               const std::function<void(uint32_t inode)>& visit) {
+  std::vector<std::string> refused;
+  std::vector<std::pair<uint32_t, Fd>> doors;
+  for (const NameSpace& other :
+       other_name_spaces(assembly.builder.snapshot(), &Process::ipc_ns, assembly.own_ipc_ns)) {
+    if (Result<Fd> door = open_name_space(assembly.proc, other, "ipc")) {
+      doors.emplace_back(other.inode, std::move(*door));
+    } else {
+      refused.push_back(door.error().code.message());
+    }
+  }
+  if (doors.empty()) {
+    return refused;
+  }
+  const auto go = [&] {
+    for (const auto& [inode, door] : doors) {
+      if (::setns(door.get(), CLONE_NEWIPC) == 0) {
+        visit(inode);
+      } else {
+        refused.push_back(std::generic_category().message(errno));
+      }
+    }
+  };
+  if (const int error = run_in_own_thread(go); error != 0) {
+    refused.insert(refused.end(), doors.size(), std::generic_category().message(error));
+  }
+  return refused;
 }
 
 bool is_live(const ProcRoot& proc) {

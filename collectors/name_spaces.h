@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "collectors/base/fd.h"
@@ -23,6 +25,11 @@ std::vector<NameSpace> other_name_spaces(const Snapshot& snapshot, uint32_t Proc
 /// A descriptor for setns(). kind is the name in /proc/PID/ns. Fails with EACCES or EPERM without
 /// the privilege to look into any of the processes.
 Result<Fd> open_name_space(const ProcRoot& proc, const NameSpace& name_space, const char* kind);
+
+/// Goes into each of the other IPC namespaces of an assembly's processes and calls visit there with
+/// its inode number. Returns why one could not be entered, an entry for each.
+std::vector<std::string> visit_ipc_name_spaces(const Assembly& assembly,
+                                               const std::function<void(uint32_t inode)>& visit);
 
 /// Whether proc is the kernel's and not a fake tree: only then do system calls that ask the kernel
 /// for more agree with it.

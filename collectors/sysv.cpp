@@ -12,7 +12,6 @@
 #include "bpf/shmem.h"
 #include "collectors/base/identity_map.h"
 #include "collectors/base/parse.h"
-#include "collectors/child.h"
 #include "collectors/name_spaces.h"
 #include "collectors/shmem_type.h"
 #include "collectors/syscalls.h"
@@ -25,8 +24,6 @@ namespace {
 /// Flags in the mode of a segment that user space headers lack (Linux include/linux/shm.h).
 constexpr uint32_t shm_dest = 01000;
 constexpr uint32_t shm_locked = 02000;
-
-constexpr std::chrono::seconds child_limit{5};
 
 /// A mapping of a segment by one process, or a descriptor on it: /proc/PID/map_files can be opened,
 /// and what was opened there keeps the memory though nobody has it attached.
@@ -66,7 +63,7 @@ class SystemV final : public Mechanism {
 
  private:
   uint32_t object_of(uint64_t identity, uint64_t inode, uint32_t uid, const shmem_facts& facts);
-  std::vector<SysvTables> other_tables(Assembly& assembly, bool ask_kernel);
+  std::vector<SysvTables> other_tables(const Assembly& assembly, bool ask_kernel);
   [[nodiscard]] bool concerns_request(const Assembly& assembly) const;
   void match_objects(const Assembly& assembly, const std::vector<SysvTables>& all);
   void add_segments(Assembly& assembly, const SysvTables& tables);
@@ -123,52 +120,17 @@ void SystemV::take(const record& fact, Assembly& /*assembly*/) {
                           mapping.head.pid, access});
 }
 
-/// What a child in each of the other IPC namespaces reads there.
-std::vector<SysvTables> SystemV::other_tables(Assembly& assembly, bool ask_kernel) {
+/// What each of the other IPC namespaces holds.
+std::vector<SysvTables> SystemV::other_tables(const Assembly& assembly, bool ask_kernel) {
   std::vector<SysvTables> tables;
-  const std::vector<NameSpace> others =
-      other_name_spaces(assembly.builder.snapshot(), &Process::ipc_ns, assembly.own_ipc_ns);
-  std::vector<std::pair<uint32_t, Fd>> doors;
-  for (const NameSpace& other : others) {
-    if (Result<Fd> door = open_name_space(assembly.proc, other, "ipc")) {
-      doors.emplace_back(other.inode, std::move(*door));
-    } else {
-      unreadable_.push_back(door.error().code.message());
+  unreadable_ = visit_ipc_name_spaces(assembly, [&](uint32_t inode) {
+    tables.push_back(read_sysv_tables(assembly.proc, ask_kernel));
+    tables.back().name_space = inode;
+  });
+  for (const SysvTables& each : tables) {
+    if (each.error != 0) {
+      unreadable_.push_back(std::generic_category().message(each.error));
     }
-  }
-  if (doors.empty()) {
-    return tables;
-  }
-  const auto visit = [&](int out) {
-    for (const auto& [inode, door] : doors) {
-      SysvTables found;
-      if (::setns(door.get(), CLONE_NEWIPC) != 0) {
-        found.error = errno;
-      } else {
-        found = read_sysv_tables(assembly.proc, ask_kernel);
-      }
-      found.name_space = inode;
-      if (!write_all(out, encode_tables(found))) {
-        return;
-      }
-    }
-  };
-  const Result<ChildOutput> output = run_in_child(visit, child_limit);
-  if (!output) {
-    unreadable_.insert(unreadable_.end(), doors.size(), output.error().text());
-    return tables;
-  }
-  std::string_view bytes = output->bytes;
-  size_t seen = 0;
-  while (auto found = decode_tables(bytes)) {
-    seen++;
-    if (found->error != 0) {
-      unreadable_.push_back(std::generic_category().message(found->error));
-    }
-    tables.push_back(std::move(*found));
-  }
-  for (; seen < doors.size(); seen++) {
-    unreadable_.emplace_back("the child that went there did not come back in time");
   }
   return tables;
 }

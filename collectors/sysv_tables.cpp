@@ -8,7 +8,6 @@
 #include <cstring>
 
 #include "collectors/base/parse.h"
-#include "collectors/take_bytes.h"
 
 namespace ipcscope {
 
@@ -82,14 +81,6 @@ std::vector<SemaphoreState> ask_semaphores(int id, uint32_t count) {
   return states;
 }
 
-constexpr uint32_t tables_magic = 0x56737973;
-
-struct TablesHead {
-  uint32_t magic, name_space;
-  int32_t error;
-  uint32_t denied, shm_bytes, sem_bytes, msg_bytes, sets, queues;
-};
-
 }  // namespace
 
 std::vector<ShmRow> parse_shm(std::string_view text) {
@@ -158,67 +149,6 @@ SysvTables read_sysv_tables(const ProcRoot& proc, bool ask_kernel) {
       tables.queue_limit.emplace(row.id, *limit);
     }
   }
-  return tables;
-}
-
-std::string encode_tables(const SysvTables& tables) {
-  std::string out;
-  put_bytes(out, TablesHead{tables_magic, tables.name_space, tables.error, tables.denied,
-                            static_cast<uint32_t>(tables.shm.size()),
-                            static_cast<uint32_t>(tables.sem.size()),
-                            static_cast<uint32_t>(tables.msg.size()),
-                            static_cast<uint32_t>(tables.semaphores.size()),
-                            static_cast<uint32_t>(tables.queue_limit.size())});
-  out += tables.shm;
-  out += tables.sem;
-  out += tables.msg;
-  for (const auto& [id, states] : tables.semaphores) {
-    put_bytes(out, id);
-    put_bytes(out, static_cast<uint32_t>(states.size()));
-    for (const SemaphoreState& state : states) {
-      put_bytes(out, state);
-    }
-  }
-  for (const auto& [id, limit] : tables.queue_limit) {
-    put_bytes(out, id);
-    put_bytes(out, limit);
-  }
-  return out;
-}
-
-std::optional<SysvTables> decode_tables(std::string_view& bytes) {
-  ByteTaker from(bytes);
-  const auto head = from.value<TablesHead>();
-  if (!from.good() || head.magic != tables_magic) {
-    return std::nullopt;
-  }
-  SysvTables tables;
-  tables.name_space = head.name_space;
-  tables.error = head.error;
-  tables.denied = head.denied;
-  tables.shm = from.bytes(head.shm_bytes);
-  tables.sem = from.bytes(head.sem_bytes);
-  tables.msg = from.bytes(head.msg_bytes);
-  for (uint32_t i = 0; i < head.sets && from.good(); i++) {
-    const auto id = from.value<int32_t>();
-    const auto count = from.value<uint32_t>();
-    const std::string_view packed = from.bytes(size_t{count} * sizeof(SemaphoreState));
-    if (from.good()) {
-      std::vector<SemaphoreState> states(count);
-      if (count > 0) {
-        std::memcpy(states.data(), packed.data(), packed.size());
-      }
-      tables.semaphores.emplace(id, std::move(states));
-    }
-  }
-  for (uint32_t i = 0; i < head.queues && from.good(); i++) {
-    const auto id = from.value<int32_t>();
-    tables.queue_limit.emplace(id, from.value<uint64_t>());
-  }
-  if (!from.good()) {
-    return std::nullopt;
-  }
-  bytes = from.left();
   return tables;
 }
 

@@ -71,9 +71,4 @@ std::optional<uint64_t> ask_queue_limit(int id);
 /// and queue limits, which /proc does not have.
 SysvTables read_sysv_tables(const ProcRoot& proc, bool ask_kernel);
 
-/// The tables as bytes for a pipe, and back. decode_tables() takes one off the front of bytes;
-/// nothing when they are cut off or damaged.
-std::string encode_tables(const SysvTables& tables);
-std::optional<SysvTables> decode_tables(std::string_view& bytes);
-
 }  // namespace ipcscope

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <thread>
 
+#include "collectors/base/own_thread.h"
 #include "collectors/base/parse.h"
 #include "collectors/name_spaces.h"
 #include "collectors/proc/net_tables.h"
@@ -153,18 +153,18 @@ void BoundSockets::load(const Snapshot& snapshot, const ProcRoot& proc,
     fail("sock_diag: " + std::generic_category().message(errno));
     add_table(proc, "self", true);
   }
-  // A namespace belongs to a thread, and this one ends with it. Its sockets stay where they are.
+  // The sockets stay in their namespaces.
   std::vector<Fd> sockets(doors.size());
   std::vector<int> errors(doors.size(), 0);
   if (!doors.empty()) {
-    std::thread([&] {
+    run_in_own_thread([&] {
       for (size_t i = 0; i < doors.size(); i++) {
         if (::setns(doors[i].file.get(), CLONE_NEWNET) == 0) {
           sockets[i] = diag_socket();
         }
         errors[i] = sockets[i] ? 0 : errno;
       }
-    }).join();
+    });
   }
   for (size_t i = 0; i < doors.size(); i++) {
     if (sockets[i]) {

@@ -11,9 +11,9 @@
 
 #include <cstdio>
 #include <memory>
-#include <thread>
 
 #include "collectors/base/fd.h"
+#include "collectors/base/own_thread.h"
 #include "collectors/mq_directory.h"
 #include "collectors/name_spaces.h"
 
@@ -40,8 +40,7 @@ QueueTable::NameSpace QueueTable::load(int pid, uint32_t ipc_ns) const {
   const Fd target(::openat(root_.descriptor(), path, O_RDONLY | O_CLOEXEC));
   const auto own = root_.namespace_id(static_cast<int>(::getpid()), "ipc");
   const bool is_own = own && *own == ipc_ns;
-  // setns() changes the calling thread only, and this one ends with it.
-  std::thread([&] {
+  run_in_own_thread([&] {
     if (!is_own && (!target || ::setns(target.get(), CLONE_NEWIPC) != 0)) {
       return;
     }
@@ -60,7 +59,7 @@ QueueTable::NameSpace QueueTable::load(int pid, uint32_t ipc_ns) const {
       // d_ino is the inode's number here: mqueue uses simple_readdir (fs/libfs.c).
       result.inodes.emplace(entry->d_name, entry->d_ino);
     }
-  }).join();
+  });
   return result;
 }
 

@@ -14,8 +14,8 @@
 #include <array>
 #include <cstdio>
 #include <cstring>
-#include <thread>
 
+#include "collectors/base/own_thread.h"
 #include "collectors/base/parse.h"
 #include "collectors/proc/identity.h"
 #include "collectors/proc/net_tables.h"
@@ -155,8 +155,8 @@ bool SocketTable::load_by_diag(int pid, uint32_t net_ns, bool own, const Request
     const Fd target(::openat(root_.descriptor(), path, O_RDONLY | O_CLOEXEC));
     error = errno;
     if (target) {
-      // A namespace belongs to a thread, and this one ends with it. The socket stays in it.
-      std::thread([&] {
+      // The socket stays in its namespace.
+      run_in_own_thread([&] {
         if (::setns(target.get(), CLONE_NEWNET) == 0) {
           netlink.reset(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG));
         }
@@ -166,7 +166,7 @@ bool SocketTable::load_by_diag(int pid, uint32_t net_ns, bool own, const Request
         const ssize_t got = limit ? ::read(limit.get(), text, sizeof text) : 0;
         std::string_view rest(text, netlink && got > 0 ? static_cast<size_t>(got) : 0);
         datagrams_max_[net_ns] = next_number<uint32_t>(rest).value_or(UNKNOWN_U32);
-      }).join();
+      });
     }
   }
   if (!netlink) {

@@ -51,28 +51,6 @@ constexpr std::string_view sysv_lines =
     "  19088743          7  1600                  8192   100   101      2  1000  1001  1002  1003"
     " 1700000001          0 1700000000                  4096                     0\n";
 
-/// What a child in another IPC namespace sends.
-std::string_view encoded_tables() {
-  static const std::string bytes = [] {
-    SysvTables tables;
-    tables.shm = sysv_lines;
-    tables.semaphores[3] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
-    tables.queue_limit[5] = 16384;
-    return encode_tables(tables) + encode_tables(tables);
-  }();
-  return bytes;
-}
-
-std::string_view encoded_queues() {
-  static const std::string bytes = [] {
-    QueueList list;
-    list.queues.push_back({{}, "name"});
-    list.queues.push_back({{}, ""});
-    return encode_queues(list);
-  }();
-  return bytes;
-}
-
 /// Everything that a backup can say of an object.
 std::string_view manifest_lines() {
   static const std::string text = [] {
@@ -284,18 +262,14 @@ std::span<const Target> targets() {
          (void)parse_shm(text);
          (void)parse_sem(text);
          (void)parse_msg(text);
-         while (decode_tables(text)) {
-         }
        },
-       {sysv_lines, encoded_tables()}},
+       {sysv_lines}},
       {"mqueue",
        [](std::string_view text) {
          mq_record facts{};
          (void)parse_queue_file(text, facts);
-         while (decode_queues(text)) {
-         }
        },
-       {"QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n", encoded_queues()}},
+       {"QSIZE:129        NOTIFY:2     SIGNO:0     NOTIFY_PID:8260  \n"}},
       {"kernel_layout",
        [](std::string_view text) {
          std::vector<u32> aligned((text.size() + 3) / 4);

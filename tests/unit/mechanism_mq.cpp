@@ -67,22 +67,3 @@ TEST_CASE("the file of a queue is read", "[mq]") {
   CHECK_FALSE(parse_queue_file("", facts));
   CHECK_FALSE(parse_queue_file("QSIZE:x NOTIFY:2 SIGNO:0 NOTIFY_PID:1", facts));
 }
-
-TEST_CASE("lists of queues survive the way through a pipe", "[mq]") {
-  QueueList list;
-  list.name_space = 3;
-  list.device = 99;
-  list.queues.push_back({queue(0, -1, 0, "a"), "a"});
-  list.queues.push_back({queue(0, -1, 0, "b\n"), "b\n"});
-  const std::string bytes = encode_queues(list);
-  std::string_view left = bytes;
-  const auto back = decode_queues(left);
-  REQUIRE(back);
-  CHECK(left.empty());
-  CHECK(back->device == 99);
-  CHECK(back->queues.at(1).name == "b\n");
-  for (size_t size = 0; size < bytes.size(); size++) {
-    std::string_view cut(bytes.data(), size);
-    CHECK_FALSE(decode_queues(cut));
-  }
-}

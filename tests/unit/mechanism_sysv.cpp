@@ -155,32 +155,6 @@ TEST_CASE("a kernel without System V IPC is told", "[sysv]") {
   CHECK(test.coverage("sysvipc").state == Coverage::State::unavailable);
 }
 
-TEST_CASE("the tables survive the way through a pipe", "[sysv]") {
-  SysvTables tables;
-  tables.name_space = 42;
-  tables.denied = 1;
-  tables.shm = shm_text;
-  tables.sem = sem_text;
-  tables.semaphores[3] = {{1, 2, 3, 4}, {5, 6, 7, 8}};
-  tables.queue_limit[5] = 16384;
-  const std::string one = encode_tables(tables);
-  const std::string two = one + one;
-  std::string_view left = two;
-  for (int i = 0; i < 2; i++) {
-    const auto back = decode_tables(left);
-    REQUIRE(back);
-    CHECK(back->name_space == 42);
-    CHECK(back->shm == tables.shm);
-    CHECK(back->semaphores.at(3)[1].zero_waiters == 8);
-    CHECK(back->queue_limit.at(5) == 16384);
-  }
-  CHECK(left.empty());
-  for (size_t size = 0; size < one.size(); size++) {
-    std::string_view cut(one.data(), size);
-    CHECK_FALSE(decode_tables(cut));
-  }
-}
-
 TEST_CASE("semaphores and queue limits are asked of the kernel", "[sysv][host]") {
   const Result<ProcRoot> proc = ProcRoot::open();
   REQUIRE(proc);
