@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <optional>
 #include <random>
@@ -50,6 +51,21 @@ uint64_t inode_at(const std::string& path) {
   return ::lstat(path.c_str(), &status) == 0 ? status.st_ino : 0;
 }
 
+/// For how long this process could have run and had no CPU, since it began. Zero where the kernel
+/// does not count that (CONFIG_SCHED_INFO).
+std::chrono::nanoseconds kept_waiting() {
+  const int file = ::open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+  char text[96] = {};
+  unsigned long long ran = 0;
+  unsigned long long waited = 0;
+  const bool known = file >= 0 && ::read(file, text, sizeof text - 1) > 0 &&
+                     std::sscanf(text, "%llu %llu", &ran, &waited) == 2;
+  if (file >= 0) {
+    ::close(file);
+  }
+  return std::chrono::nanoseconds(known ? waited : 0);
+}
+
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -70,6 +86,19 @@ struct Claim {
   int flight[2] = {-1, -1};  ///< a socket pair with a descriptor of the object under way
   Clock::time_point since;
   Clock::time_point seen;
+};
+
+/// A wait of this process, from here on.
+class Block {
+ public:
+  /// Until now. While it was kept from a CPU, it may not have begun to wait, or be awake again.
+  [[nodiscard]] Clock::duration asleep() const {
+    return Clock::now() - begin_ - (kept_waiting() - kept_waiting_);
+  }
+
+ private:
+  std::chrono::nanoseconds kept_waiting_ = kept_waiting();
+  Clock::time_point begin_ = Clock::now();
 };
 
 class Life {
@@ -482,13 +511,13 @@ class Life {
   bool block_on_semaphore(Claim& claim) {
     sembuf operation{static_cast<unsigned short>(below(2)), -100, 0};
     const timespec timeout{0, std::chrono::nanoseconds(longest_block).count()};
-    const auto begin = Clock::now();
+    const Block block;
     world_.blocked++;
     if (::semtimedop(slot_of(claim).id, &operation, 1, &timeout) == 0) {
       claim.last = true;
       return true;
     }
-    judge_block(claim, errno, begin);
+    judge_block(claim, errno, block);
     return false;
   }
 
@@ -501,24 +530,24 @@ class Life {
     const itimerval none{};
     ::setitimer(ITIMER_REAL, &timer, nullptr);
     Message message;
-    const auto begin = Clock::now();
+    const Block block;
     world_.blocked++;
     // No message has this type.
     const bool received = ::msgrcv(slot_of(claim).id, &message, sizeof message.text, 1000, 0) >= 0;
     const int error = errno;
     ::setitimer(ITIMER_REAL, &none, nullptr);
     if (!received) {
-      judge_block(claim, error, begin);
+      judge_block(claim, error, block);
     }
     claim.last = received;
     return received;
   }
 
-  void judge_block(const Claim& claim, int error, Clock::time_point begin) {
+  void judge_block(const Claim& claim, int error, const Block& block) {
     world_.checks++;
     if (error == EIDRM) {
       // This process was asleep, so it cannot have seen the object at a later instant.
-      blame(claim, "blocked", Clock::now() - begin);
+      blame(claim, "blocked", block.asleep());
     }
   }
 
