@@ -168,7 +168,7 @@ bool measure_until(Sampler& sampler, std::chrono::steady_clock::time_point end) 
 }
 
 /// What the rows of the last frame are about is what the next one looks at anew.
-std::vector<int32_t> shown_pids(const Frame& frame, const TopForm& form) {
+std::vector<int32_t> shown_pids(const TopFrame& frame, const TopForm& form) {
   constexpr size_t most = 50;
   const std::unique_ptr<Rows> rows = make_rows(frame, form.tab, {});
   TabView view;
@@ -200,7 +200,7 @@ int print_frames(const Options& options, const Stage& stage, TopQuestion questio
     if (!measure_until(sampler, next)) {
       break;
     }
-    const std::shared_ptr<const Frame> frame = sampler.sample(question.wanted, false);
+    const std::shared_ptr<const TopFrame> frame = sampler.sample(question.wanted, false);
     if (options.json) {
       write_top_json(stage.out, *frame, question.form);
     } else {

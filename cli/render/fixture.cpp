@@ -14,7 +14,7 @@ namespace ipcscope {
 namespace {
 
 bool works(const FixtureEntry& fixture) {
-  return std::any_of(fixture.sights.begin(), fixture.sights.end(), [](const Sight& each) {
+  return std::any_of(fixture.sights.begin(), fixture.sights.end(), [](const FixtureSight& each) {
     return each.command == "locks" || each.command == "trace";
   });
 }

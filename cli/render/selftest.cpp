@@ -15,11 +15,11 @@ namespace ipcscope {
 
 namespace {
 
-std::string text_of_sight(const Sight& sight) {
+std::string text_of_sight(const FixtureSight& sight) {
   return fmt::format("{} ({})", sight.command, sight.shows);
 }
 
-std::string join(const std::vector<Sight>& sights) {
+std::string join(const std::vector<FixtureSight>& sights) {
   std::vector<std::string> texts(sights.size());
   std::transform(sights.begin(), sights.end(), texts.begin(), text_of_sight);
   return fmt::format("{}", fmt::join(texts, ", "));
@@ -82,10 +82,10 @@ std::string xml(std::string_view text) {
   return result;
 }
 
-void write_sights(Json& json, const char* key, const std::vector<Sight>& sights) {
+void write_sights(Json& json, const char* key, const std::vector<FixtureSight>& sights) {
   json.key(key);
   json.begin_array();
-  for (const Sight& each : sights) {
+  for (const FixtureSight& each : sights) {
     json.begin_object();
     json.text("command", each.command);
     json.text("shows", each.shows);
@@ -105,7 +105,7 @@ void write_result(Json& json, const SelftestResult& result) {
   json.key("detected_by");
   json.begin_array();
   std::set<std::string> commands;
-  for (const Sight& each : result.detected_by) {
+  for (const FixtureSight& each : result.detected_by) {
     if (commands.insert(each.command).second) {
       json.string(each.command);
     }

@@ -21,9 +21,9 @@ struct TopForm {
 };
 
 /// The header and a tab's rows, as the screen has them, without codes for a terminal.
-void write_top_frame(Output& out, const Terminal& terminal, const Frame& frame,
+void write_top_frame(Output& out, const Terminal& terminal, const TopFrame& frame,
                      const TopForm& form);
 /// One line of JSON. Arrays of tabs that were not asked for are null.
-void write_top_json(Output& out, const Frame& frame, const TopForm& form);
+void write_top_json(Output& out, const TopFrame& frame, const TopForm& form);
 
 }  // namespace ipcscope

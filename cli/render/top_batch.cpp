@@ -24,7 +24,7 @@ void write_line(Output& out, const Line& line) {
 
 }  // namespace
 
-void write_top_frame(Output& out, const Terminal& terminal, const Frame& frame,
+void write_top_frame(Output& out, const Terminal& terminal, const TopFrame& frame,
                      const TopForm& form) {
   constexpr size_t header = 4;
   const std::unique_ptr<Rows> rows = make_rows(frame, form.tab, terminal.escape());

@@ -21,7 +21,7 @@ namespace {
 
 class TopJson {
  public:
-  TopJson(Output& out, const Frame& frame, const TopForm& form)
+  TopJson(Output& out, const TopFrame& frame, const TopForm& form)
       : out_(out),
         json_(out),
         frame_(frame),
@@ -55,7 +55,7 @@ class TopJson {
 
   Output& out_;
   Json json_;
-  const Frame& frame_;
+  const TopFrame& frame_;
   const Snapshot& snapshot_;
   const TopForm& form_;
   ChannelTable table_;
@@ -148,7 +148,7 @@ void TopJson::write_unseen_channel(const ChannelActivity& channel) {
 
 void TopJson::write_channel(uint32_t index) {
   const ChannelRow row = table_.row(index);
-  const Place ends = table_.ends(index);
+  const ChannelPlace ends = table_.ends(index);
   json_.begin_object();
   if (!ends) {
     write_unseen_channel(*table_.activity(index));
@@ -350,7 +350,7 @@ void TopJson::write() {
 
 }  // namespace
 
-void write_top_json(Output& out, const Frame& frame, const TopForm& form) {
+void write_top_json(Output& out, const TopFrame& frame, const TopForm& form) {
   TopJson(out, frame, form).write();
   out.put('\n');
 }

@@ -150,7 +150,7 @@ Result<Catalogue> load_catalogue() {
     return Failure(program.error());
   }
   constexpr int limit_ms = 20'000;
-  const Result<Outcome> list = run_program({*program, "--list", "--json"}, limit_ms);
+  const Result<ProgramOutcome> list = run_program({*program, "--list", "--json"}, limit_ms);
   if (!list) {
     return Failure(list.error());
   }

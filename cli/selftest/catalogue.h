@@ -25,10 +25,10 @@ std::vector<std::string> texts_of(const JsonValue& value);
 std::string json_text(const JsonValue& value);
 
 /// How a command has to show what a fixture does; see fixtures/runbook.h.
-struct Sight {
+struct FixtureSight {
   std::string command;
   std::string shows;
-  bool operator==(const Sight&) const = default;
+  bool operator==(const FixtureSight&) const = default;
 };
 
 struct FixtureEntry {
@@ -39,7 +39,7 @@ struct FixtureEntry {
   std::string problem;                  ///< empty: none
   std::vector<std::string> lookalikes;  ///< each with its settings
   std::vector<std::string> lookalike_of;
-  std::vector<Sight> sights;
+  std::vector<FixtureSight> sights;
   std::string unseen;
   std::string settings;
   std::string reproduces, how, look_for;

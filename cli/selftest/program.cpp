@@ -202,7 +202,7 @@ void Program::end() {
   }
 }
 
-Result<Outcome> run_program(const std::vector<std::string>& command, int limit_ms) {
+Result<ProgramOutcome> run_program(const std::vector<std::string>& command, int limit_ms) {
   Result<Program> program = Program::start(command);
   if (!program) {
     return Failure(program.error());
@@ -214,7 +214,7 @@ Result<Outcome> run_program(const std::vector<std::string>& command, int limit_m
   if (!status) {
     return failure(fmt::format("{} takes longer than {} s", command[0], limit_ms / 1000));
   }
-  return Outcome{*status, program->output(), program->errors()};
+  return ProgramOutcome{*status, program->output(), program->errors()};
 }
 
 }  // namespace ipcscope

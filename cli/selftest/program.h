@@ -61,13 +61,13 @@ class Program {
   std::string out_, err_;
 };
 
-struct Outcome {
+struct ProgramOutcome {
   int status = 0;  ///< exit status, or 128 + signal
   std::string output;
   std::string errors;
 };
 
 /// Runs a command to its end. An error when it cannot be started or takes longer.
-Result<Outcome> run_program(const std::vector<std::string>& command, int limit_ms);
+Result<ProgramOutcome> run_program(const std::vector<std::string>& command, int limit_ms);
 
 }  // namespace ipcscope

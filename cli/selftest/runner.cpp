@@ -49,7 +49,7 @@ std::string reason_of(const std::string& errors, std::string_view otherwise) {
   return text.empty() ? std::string(otherwise) : text;
 }
 
-bool is_measured(const Sight& sight) {
+bool is_measured(const FixtureSight& sight) {
   return sight.command == "locks" || sight.command == "trace";
 }
 
@@ -129,9 +129,9 @@ std::string joined(const std::set<int64_t>& numbers) {
 }  // namespace
 
 /// Runs specimens, several workers at a time.
-class Worker {
+class SpecimenWorker {
  public:
-  Worker(Selftest& selftest, std::mutex& mutex, std::string& now)
+  SpecimenWorker(Selftest& selftest, std::mutex& mutex, std::string& now)
       : selftest_(selftest), mutex_(mutex), now_(now), own_(own_program()) {}
 
   /// Holds all of them at once and asks about all of them together.
@@ -192,7 +192,7 @@ class Worker {
 
   static bool are_all_shown(const std::vector<std::unique_ptr<Standing>>& standing) {
     return std::all_of(standing.begin(), standing.end(), [](const auto& each) {
-      const std::vector<Sight>& own = each->specimen->fixture->sights;
+      const std::vector<FixtureSight>& own = each->specimen->fixture->sights;
       const auto& all = each->specimen->observations;
       return !each->specimen->is_subject ||
              std::all_of(all.begin(), all.end(), [&](const Observation& observation) {
@@ -303,7 +303,7 @@ class Worker {
 
   Answer ask(Question question, const std::vector<std::unique_ptr<Standing>>& standing) {
     const auto begin = Program::Clock::now();
-    const Result<Outcome> outcome = run_program(command_for(question, standing), answer_ms);
+    const Result<ProgramOutcome> outcome = run_program(command_for(question, standing), answer_ms);
     Answer answer = outcome ? answer_of(outcome->status, outcome->output, outcome->errors, false)
                             : Answer{.status = -1, .errors = outcome.error().text()};
     answer.took_ms =
@@ -448,7 +448,7 @@ bool is_in_doubt(const Specimen& specimen) {
   if (!specimen.skipped.empty()) {
     return false;
   }
-  const std::vector<Sight>& own = specimen.fixture->sights;
+  const std::vector<FixtureSight>& own = specimen.fixture->sights;
   return !specimen.failure.empty() ||
          std::any_of(specimen.observations.begin(), specimen.observations.end(),
                      [&](const Observation& each) {
@@ -462,7 +462,7 @@ bool is_in_doubt(const Specimen& specimen) {
 
 }  // namespace
 
-const Observation* Specimen::find(const Sight& sight) const {
+const Observation* Specimen::find(const FixtureSight& sight) const {
   const auto found = std::find_if(observations.begin(), observations.end(),
                                   [&](const Observation& each) { return each.sight == sight; });
   return found == observations.end() ? nullptr : &*found;
@@ -505,7 +505,7 @@ Selftest::Selftest(const Catalogue& catalogue, const std::vector<const FixtureEn
     subjects_.push_back(&fixture);
     Specimen& own = add(fixture, fixture.settings);
     own.is_subject = true;
-    for (const Sight& sight : fixture.sights) {
+    for (const FixtureSight& sight : fixture.sights) {
       if (own.find(sight) == nullptr) {
         own.observations.push_back({.sight = sight});
       }
@@ -518,7 +518,7 @@ Selftest::Selftest(const Catalogue& catalogue, const std::vector<const FixtureEn
       }
       Specimen& specimen = add(
           *lookalike, blank == std::string::npos ? lookalike->settings : text.substr(blank + 1));
-      for (const Sight& sight : fixture.sights) {
+      for (const FixtureSight& sight : fixture.sights) {
         if (specimen.find(sight) == nullptr) {
           specimen.observations.push_back({.sight = sight});
         }
@@ -546,7 +546,7 @@ const Specimen* Selftest::find(const FixtureEntry* fixture, std::string_view set
 void Selftest::run(unsigned jobs, const std::function<bool(const Progress&)>& tell) {
   std::mutex mutex;
   Progress progress{.all = specimens_.size()};
-  std::deque<std::function<void(Worker&)>> work;
+  std::deque<std::function<void(SpecimenWorker&)>> work;
   const auto finish = [&](size_t count) {
     const std::lock_guard lock(mutex);
     progress.done += count;
@@ -554,7 +554,7 @@ void Selftest::run(unsigned jobs, const std::function<bool(const Progress&)>& te
   std::vector<Specimen*> batch;
   const auto close_batch = [&] {
     if (!batch.empty()) {
-      work.emplace_back([&, batch](Worker& worker) {
+      work.emplace_back([&, batch](SpecimenWorker& worker) {
         worker.hold(batch);
         finish(batch.size());
       });
@@ -573,7 +573,7 @@ void Selftest::run(unsigned jobs, const std::function<bool(const Progress&)>& te
   // Behind the others, which would disturb them.
   for (Specimen& each : specimens_) {
     if (is_measured(each)) {
-      work.emplace_back([&](Worker& worker) {
+      work.emplace_back([&](SpecimenWorker& worker) {
         worker.measure(each);
         finish(1);
       });
@@ -584,9 +584,9 @@ void Selftest::run(unsigned jobs, const std::function<bool(const Progress&)>& te
   const auto work_off = [&](unsigned threads) {
     std::atomic<unsigned> running = threads;
     const auto loop = [&] {
-      Worker worker(*this, mutex, progress.now);
+      SpecimenWorker worker(*this, mutex, progress.now);
       while (!programs_are_to_end) {
-        std::function<void(Worker&)> next;
+        std::function<void(SpecimenWorker&)> next;
         {
           const std::lock_guard lock(mutex);
           if (work.empty()) {
@@ -624,7 +624,7 @@ void Selftest::run(unsigned jobs, const std::function<bool(const Progress&)>& te
   for (unsigned round = 1; round < most_rounds && !programs_are_to_end; round++) {
     for (Specimen& each : specimens_) {
       if (is_in_doubt(each)) {
-        work.emplace_back([&](Worker& worker) {
+        work.emplace_back([&](SpecimenWorker& worker) {
           is_measured(each) ? worker.measure(each) : worker.hold({&each});
         });
       }
@@ -643,7 +643,7 @@ std::optional<SelftestResult> Selftest::result(const FixtureEntry& subject) cons
                         .skipped = own->skipped,
                         .failure = own->failure,
                         .rounds = own->rounds};
-  for (const Sight& sight : subject.sights) {
+  for (const FixtureSight& sight : subject.sights) {
     const Observation& seen = *own->find(sight);
     if (!own->skipped.empty()) {
       continue;
@@ -675,7 +675,7 @@ std::optional<SelftestResult> Selftest::result(const FixtureEntry& subject) cons
     if (!specimen->failure.empty() && result.failure.empty()) {
       result.failure = fmt::format("{}: {}", text, specimen->failure);
     }
-    for (const Sight& sight : subject.sights) {
+    for (const FixtureSight& sight : subject.sights) {
       const Observation& seen = *specimen->find(sight);
       if (seen.is_shown) {
         lookalike.loud.push_back(sight);

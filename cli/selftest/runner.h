@@ -16,7 +16,7 @@ namespace ipcscope {
 
 /// What came of one sight of one fixture.
 struct Observation {
-  Sight sight;
+  FixtureSight sight;
   bool is_shown = false;
   double took_ms = 0;
   std::string impossible = {};  ///< why it could not be asked; empty: it was
@@ -33,7 +33,7 @@ struct Specimen {
   bool is_reproduced = false;
   unsigned rounds = 0;
 
-  [[nodiscard]] const Observation* find(const Sight& sight) const;
+  [[nodiscard]] const Observation* find(const FixtureSight& sight) const;
   [[nodiscard]] bool is_done() const { return rounds > 0; }
 };
 
@@ -41,13 +41,13 @@ struct Specimen {
 struct SelftestResult {
   const FixtureEntry* fixture = nullptr;
   bool is_reproduced = false;
-  std::vector<Sight> detected_by = {};
-  std::vector<Sight> missed = {};
+  std::vector<FixtureSight> detected_by = {};
+  std::vector<FixtureSight> missed = {};
   std::vector<std::string> unasked = {};  ///< sights that could not be asked, with the reason
   std::optional<double> detect_ms = {};   ///< until the first sight was there
   struct Lookalike {
     std::string name;  ///< with its settings
-    std::vector<Sight> loud = {};
+    std::vector<FixtureSight> loud = {};
     std::string skipped = {};
   };
   std::vector<Lookalike> lookalikes = {};
@@ -81,7 +81,7 @@ class Selftest {
   [[nodiscard]] const std::vector<Coverage>& coverage() const { return coverage_; }
 
  private:
-  friend class Worker;
+  friend class SpecimenWorker;
   Specimen& add(const FixtureEntry& fixture, const std::string& settings);
   [[nodiscard]] const Specimen* find(const FixtureEntry* fixture, std::string_view settings) const;
 

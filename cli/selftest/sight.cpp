@@ -316,7 +316,7 @@ bool FixtureTruth::is_reproduced() const {
   return !member(held, "reproduced").IsFalse() && !member(did, "reproduced").IsFalse();
 }
 
-std::vector<Question> questions_of(const Sight& sight) {
+std::vector<Question> questions_of(const FixtureSight& sight) {
   if (sight.command == "ls") {
     return {Question::channels, Question::objects};
   }
@@ -342,7 +342,7 @@ std::vector<Question> questions_of(const Sight& sight) {
   return {};
 }
 
-bool is_shown(const Sight& sight, const FixtureTruth& truth, const Answers& answers) {
+bool is_shown(const FixtureSight& sight, const FixtureTruth& truth, const Answers& answers) {
   for (std::string_view rest = sight.shows;;) {
     const size_t bar = rest.find('|');
     if (is_one_shown(sight.command, rest.substr(0, bar), truth, answers)) {

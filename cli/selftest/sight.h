@@ -49,10 +49,10 @@ struct FixtureTruth {
 };
 
 /// What has to be asked for a sight. Empty: there is no such command.
-std::vector<Question> questions_of(const Sight& sight);
+std::vector<Question> questions_of(const FixtureSight& sight);
 
 /// Whether the answers show the fixture so. "A|B": one of both.
-bool is_shown(const Sight& sight, const FixtureTruth& truth, const Answers& answers);
+bool is_shown(const FixtureSight& sight, const FixtureTruth& truth, const Answers& answers);
 
 /// Everything that the truth of a channel says is in the other. Unknown facts are no contradiction
 /// where accepts_unknown says so.

@@ -43,9 +43,9 @@ constexpr RowColumn columns[] = {
      .cut_inside = true,
      .rising = true},
     {"rd/s", "reads and receives a second", 5, 9, true},
-    {"wr/s", "writes and sends a second", 5, 8, true},
+    {"wr/s", "writes and sends a second", 5, 9, true},
     {"rbyt/s", "bytes that are read a second", 6, 7, true},
-    {"wbyt/s", "bytes that are written a second", 6, 6, true},
+    {"wbyt/s", "bytes that are written a second", 6, 7, true},
     {"fill", "what is queued, in hundredths of the capacity", bar_width, 1},
     {"wait", "threads that wait there, idle ones too", 4, 5, true},
     {"since", "how long the longest wait has lasted", 6, 2, true},
@@ -117,7 +117,7 @@ bool differs(const ChannelRow& a, const ChannelRow& b) {
 
 class ChannelRows : public Rows {
  public:
-  ChannelRows(const Frame& frame, EscapeStyle style, bool changes = true)
+  ChannelRows(const TopFrame& frame, EscapeStyle style, bool changes = true)
       : frame_(frame), table_(frame, changes), who_(frame.snapshot(), style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return channel_columns(); }
@@ -148,9 +148,9 @@ class ChannelRows : public Rows {
   void append_who(std::string& out, size_t row);
   void append_active(std::string& out, const ChannelActivity& activity);
   /// Ends in a younger snapshot than the whole, of which who_ knows nothing.
-  void append_young(std::string& out, const Place& ends);
+  void append_young(std::string& out, const ChannelPlace& ends);
 
-  const Frame& frame_;
+  const TopFrame& frame_;
   ChannelTable table_;
   Who who_;
   std::unique_ptr<ChannelRows> settled_;
@@ -181,13 +181,13 @@ void ChannelRows::append_active(std::string& out, const ChannelActivity& activit
   }
 }
 
-void ChannelRows::append_young(std::string& out, const Place& ends) {
+void ChannelRows::append_young(std::string& out, const ChannelPlace& ends) {
   Who who(*ends.snapshot, who_.style());
   who.append_who(out, *ends);
 }
 
 void ChannelRows::append_who(std::string& out, size_t row) {
-  const Place ends = table_.ends(row);
+  const ChannelPlace ends = table_.ends(row);
   if (!ends) {
     append_active(out, *table_.activity(row));
     return;
@@ -302,7 +302,7 @@ std::string ChannelRows::text(size_t row) {
   std::string text = escaped(table_.id(row), who_.style()) + ' ';
   text += channel_state_name(table_.row(row).state);
   text += ' ';
-  const Place ends = table_.ends(row);
+  const ChannelPlace ends = table_.ends(row);
   if (!ends || ends.snapshot != &frame_.snapshot()) {
     append_who(text, row);
     return text;
@@ -322,7 +322,7 @@ std::string ChannelRows::text(size_t row) {
 }
 
 std::vector<int32_t> ChannelRows::pids(size_t row) const {
-  const Place ends = table_.ends(row);
+  const ChannelPlace ends = table_.ends(row);
   if (!ends) {
     return table_.activity(row)->pids;
   }
@@ -423,7 +423,8 @@ std::shared_ptr<const LookRows> make_look_rows(const WholeRows& whole,
   return made;
 }
 
-ChannelTable::ChannelTable(const Frame& frame, bool changes) : frame_(frame), whole_(*frame.whole) {
+ChannelTable::ChannelTable(const TopFrame& frame, bool changes)
+    : frame_(frame), whole_(*frame.whole) {
   if (!changes) {
     return;
   }
@@ -490,15 +491,15 @@ ChannelRow ChannelTable::row(size_t index) const {
   return row;
 }
 
-Place ChannelTable::place(size_t index) const {
+ChannelPlace ChannelTable::place(size_t index) const {
   const Change* changed = change(index);
-  return changed != nullptr ? Place{changed->seen, changed->row.channel} : ends(index);
+  return changed != nullptr ? ChannelPlace{changed->seen, changed->row.channel} : ends(index);
 }
 
-Place ChannelTable::ends(size_t index) const {
+ChannelPlace ChannelTable::ends(size_t index) const {
   return index < whole_.rows.size()
-             ? Place{&whole_.sight->snapshot, static_cast<ChannelIndex>(index)}
-             : Place{change(index)->seen, change(index)->row.channel};
+             ? ChannelPlace{&whole_.sight->snapshot, static_cast<ChannelIndex>(index)}
+             : ChannelPlace{change(index)->seen, change(index)->row.channel};
 }
 
 const ChannelActivity* ChannelTable::activity(size_t index) const {
@@ -509,12 +510,12 @@ const ChannelActivity* ChannelTable::activity(size_t index) const {
 }
 
 std::string_view ChannelTable::id(size_t index) const {
-  const Place found = ends(index);
+  const ChannelPlace found = ends(index);
   return found ? (*found).id : std::string_view(activity(index)->id);
 }
 
 Kind ChannelTable::kind(size_t index) const {
-  const Place found = ends(index);
+  const ChannelPlace found = ends(index);
   return found ? (*found).kind : activity(index)->kind;
 }
 
@@ -542,7 +543,7 @@ std::vector<uint32_t> ChannelTable::changing() const {
 
 std::span<const RowColumn> channel_columns() { return columns; }
 
-std::unique_ptr<Rows> make_channel_rows(const Frame& frame, EscapeStyle style) {
+std::unique_ptr<Rows> make_channel_rows(const TopFrame& frame, EscapeStyle style) {
   return std::make_unique<ChannelRows>(frame, style);
 }
 

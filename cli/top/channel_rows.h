@@ -24,15 +24,15 @@ std::shared_ptr<const LookRows> make_look_rows(const WholeRows& whole,
 class ChannelTable {
  public:
   /// frame has to live as long. changes: else all are as the whole snapshot alone tells.
-  explicit ChannelTable(const Frame& frame, bool changes = true);
+  explicit ChannelTable(const TopFrame& frame, bool changes = true);
 
   [[nodiscard]] size_t size() const { return whole_.rows.size() + young_.size(); }
   [[nodiscard]] ChannelRow row(size_t index) const;
   /// Where the row's depth and waits are from.
-  [[nodiscard]] Place place(size_t index) const;
+  [[nodiscard]] ChannelPlace place(size_t index) const;
   /// Where its ends are from: of the whole host where it is old enough. Nowhere when it was only
   /// seen at work.
-  [[nodiscard]] Place ends(size_t index) const;
+  [[nodiscard]] ChannelPlace ends(size_t index) const;
   [[nodiscard]] const ChannelActivity* activity(size_t index) const;
   [[nodiscard]] std::string_view id(size_t index) const;
   [[nodiscard]] Kind kind(size_t index) const;
@@ -54,7 +54,7 @@ class ChannelTable {
   [[nodiscard]] const Change* change(size_t index) const;
   Change& change_of(std::string_view id);
 
-  const Frame& frame_;
+  const TopFrame& frame_;
   const WholeRows& whole_;
   std::unordered_map<uint32_t, Change> changed_;  ///< by index in the whole
   std::vector<Change> young_;
@@ -65,6 +65,6 @@ class ChannelTable {
 bool has_rates(Kind kind);
 
 std::span<const RowColumn> channel_columns();
-std::unique_ptr<Rows> make_channel_rows(const Frame& frame, EscapeStyle style);
+std::unique_ptr<Rows> make_channel_rows(const TopFrame& frame, EscapeStyle style);
 
 }  // namespace ipcscope

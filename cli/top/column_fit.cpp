@@ -32,10 +32,13 @@ std::vector<FittedColumn> fit_columns(std::span<const RowColumn> columns, size_t
                                           [&](const FittedColumn& a, const FittedColumn& b) {
                                             return columns[a.column].drop < columns[b.column].drop;
                                           });
-    if (columns[dearest->column].drop == 0) {
+    const unsigned drop = columns[dearest->column].drop;
+    if (drop == 0) {
       break;
     }
-    fitted.erase(dearest);
+    // Those that are as dear say little without one another, as what is read and what is written.
+    std::erase_if(fitted,
+                  [&](const FittedColumn& each) { return columns[each.column].drop == drop; });
   }
   // Even the columns that never go may be too many.
   while (total(fitted) > width && !fitted.empty()) {

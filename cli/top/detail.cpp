@@ -27,7 +27,7 @@ constexpr size_t most_chains = 8;
 
 class DetailWriter {
  public:
-  DetailWriter(const WantedDetail& wanted, const Frame& frame, bool utf8, const ProcRoot& proc)
+  DetailWriter(const WantedDetail& wanted, const TopFrame& frame, bool utf8, const ProcRoot& proc)
       : wanted_(wanted),
         frame_(frame),
         snapshot_(frame.snapshot()),
@@ -66,7 +66,7 @@ class DetailWriter {
   void gap() { out_.put('\n'); }
 
   const WantedDetail& wanted_;
-  const Frame& frame_;
+  const TopFrame& frame_;
   const Snapshot& snapshot_;
   const ProcRoot& proc_;
   Terminal terminal_;
@@ -230,11 +230,11 @@ bool DetailWriter::write_limit_row() {
 
 }  // namespace
 
-std::shared_ptr<const Snapshot> snapshot_of(const Frame& frame) {
+std::shared_ptr<const Snapshot> snapshot_of(const TopFrame& frame) {
   return {frame.whole->sight, &frame.whole->sight->snapshot};
 }
 
-FrameDetail tell_detail(const WantedDetail& wanted, const Frame& frame, bool utf8,
+FrameDetail tell_detail(const WantedDetail& wanted, const TopFrame& frame, bool utf8,
                         const ProcRoot& proc) {
   return DetailWriter(wanted, frame, utf8, proc).write();
 }

@@ -42,7 +42,7 @@ constexpr RowColumn columns[] = {
 
 class FindingRows : public Rows {
  public:
-  FindingRows(const Frame& frame, EscapeStyle style) : frame_(frame), style_(style) {}
+  FindingRows(const TopFrame& frame, EscapeStyle style) : frame_(frame), style_(style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return finding_columns(); }
   [[nodiscard]] size_t size() const override { return frame_.findings.size(); }
@@ -59,7 +59,7 @@ class FindingRows : public Rows {
   }
 
  private:
-  const Frame& frame_;
+  const TopFrame& frame_;
   EscapeStyle style_;
 };
 
@@ -131,7 +131,7 @@ std::optional<Kind> FindingRows::kind(size_t row) const {
 
 std::span<const RowColumn> finding_columns() { return columns; }
 
-std::unique_ptr<Rows> make_finding_rows(const Frame& frame, EscapeStyle style) {
+std::unique_ptr<Rows> make_finding_rows(const TopFrame& frame, EscapeStyle style) {
   return std::make_unique<FindingRows>(frame, style);
 }
 

@@ -10,6 +10,6 @@ namespace ipcscope {
 
 std::span<const RowColumn> finding_columns();
 /// A row for each finding of the frame.
-std::unique_ptr<Rows> make_finding_rows(const Frame& frame, EscapeStyle style);
+std::unique_ptr<Rows> make_finding_rows(const TopFrame& frame, EscapeStyle style);
 
 }  // namespace ipcscope

@@ -9,7 +9,7 @@
 
 namespace ipcscope {
 
-Place Frame::find(std::string_view id) const {
+ChannelPlace TopFrame::find(std::string_view id) const {
   for (const std::shared_ptr<const LookRows>& look : looks) {
     if (const ChannelIndex index = look->sight->find(id); index != no_index) {
       return {&look->sight->snapshot, index};
@@ -18,7 +18,7 @@ Place Frame::find(std::string_view id) const {
   return {&snapshot(), whole->sight->find(id)};
 }
 
-const Process* Frame::find_process(int32_t pid, const Snapshot** in) const {
+const Process* TopFrame::find_process(int32_t pid, const Snapshot** in) const {
   for (const std::shared_ptr<const LookRows>& look : looks) {
     if (const Process* process = look->sight->snapshot.process(pid)) {
       *in = &look->sight->snapshot;
@@ -29,7 +29,7 @@ const Process* Frame::find_process(int32_t pid, const Snapshot** in) const {
   return snapshot().process(pid);
 }
 
-uint64_t Frame::lost() const {
+uint64_t TopFrame::lost() const {
   uint64_t sum = activity != nullptr ? activity->lost : 0;
   if (locks != nullptr) {
     sum += locks->window.lost_locks + locks->window.lost_pairs;
@@ -40,7 +40,7 @@ uint64_t Frame::lost() const {
   return sum;
 }
 
-size_t Frame::count(Severity severity) const {
+size_t TopFrame::count(Severity severity) const {
   return static_cast<size_t>(
       std::count_if(findings.begin(), findings.end(),
                     [&](const LiveFinding& each) { return each.finding.severity == severity; }));

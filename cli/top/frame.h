@@ -55,7 +55,7 @@ struct Blocked {
 Blocked count_blocked(const Snapshot& snapshot);
 
 /// A channel in one of the snapshots.
-struct Place {
+struct ChannelPlace {
   const Snapshot* snapshot = nullptr;
   ChannelIndex channel = no_index;
   [[nodiscard]] explicit operator bool() const { return channel != no_index; }
@@ -77,7 +77,7 @@ struct LookRows {
 
 /// What `top` knows at one moment: its report. The screen, plain frames and JSON all render it, so
 /// that they show the same numbers.
-struct Frame {
+struct TopFrame {
   int64_t time_ns = 0;                     ///< CLOCK_REALTIME
   int64_t boot_ns = 0;                     ///< CLOCK_BOOTTIME
   std::shared_ptr<const WholeRows> whole;  ///< never null
@@ -101,7 +101,7 @@ struct Frame {
   [[nodiscard]] const Snapshot& snapshot() const { return whole->sight->snapshot; }
   /// In the youngest snapshot that has it. In a look, ends and waits are only those of the
   /// processes that were looked at.
-  [[nodiscard]] Place find(std::string_view id) const;
+  [[nodiscard]] ChannelPlace find(std::string_view id) const;
   /// A process in the youngest snapshot that has it; null when none has.
   [[nodiscard]] const Process* find_process(int32_t pid, const Snapshot** in) const;
 

@@ -71,7 +71,7 @@ std::string pressure_text(const HostLoad& host) {
   return text;
 }
 
-std::string self_text(const Frame& frame) {
+std::string self_text(const TopFrame& frame) {
   std::string memory;
   append_bytes(memory, frame.self.rss_bytes);
   return fmt::format("ipcscope {} CPU, {}",
@@ -79,7 +79,7 @@ std::string self_text(const Frame& frame) {
                      memory);
 }
 
-std::string age_text(const Frame& frame) {
+std::string age_text(const TopFrame& frame) {
   std::string text = "looked ";
   // Tenths would only flicker.
   constexpr uint64_t second_ns = 1'000'000'000;
@@ -90,7 +90,7 @@ std::string age_text(const Frame& frame) {
   return text + " ago";
 }
 
-std::string coverage_text(const Frame& frame) {
+std::string coverage_text(const TopFrame& frame) {
   const auto partial =
       std::count_if(frame.coverage.begin(), frame.coverage.end(),
                     [](const Coverage& each) { return each.state != Coverage::State::full; });
@@ -98,7 +98,7 @@ std::string coverage_text(const Frame& frame) {
                       : fmt::format("coverage {} of {} partial", partial, frame.coverage.size());
 }
 
-Style findings_style(const Frame& frame) {
+Style findings_style(const TopFrame& frame) {
   return frame.count(Severity::critical) > 0  ? Style::alarm
          : frame.count(Severity::warning) > 0 ? Style::warning
                                               : Style::plain;
@@ -109,7 +109,7 @@ std::string threads_text(uint64_t count) {
 }
 
 /// "blocked 35 threads, 3 in the way: epoll 12, pipe 9 ..."
-std::vector<Item> blocked_items(const Frame& frame) {
+std::vector<Item> blocked_items(const TopFrame& frame) {
   const Blocked& blocked = frame.whole->blocked;
   std::vector<Item> items = {{fmt::format("blocked {}", threads_text(blocked.threads))},
                              {fmt::format("{} in the way", grouped(blocked.in_the_way)),
@@ -122,7 +122,7 @@ std::vector<Item> blocked_items(const Frame& frame) {
 
 }  // namespace
 
-std::string findings_text(const Frame& frame) {
+std::string findings_text(const TopFrame& frame) {
   if (!frame.findings_ns) {
     return "findings -";
   }
@@ -136,7 +136,7 @@ std::string findings_text(const Frame& frame) {
   return text.empty() ? "findings none" : text;
 }
 
-std::string moved_text(const Frame& frame) {
+std::string moved_text(const TopFrame& frame) {
   if (frame.activity == nullptr) {
     return "moved -";
   }
@@ -153,7 +153,7 @@ std::string moved_text(const Frame& frame) {
                      bytes_rate_text(rates.written_bytes));
 }
 
-std::vector<Line> header_lines(const Frame& frame, size_t count, size_t width, bool utf8) {
+std::vector<Line> header_lines(const TopFrame& frame, size_t count, size_t width, bool utf8) {
   const Item host = {escaped(frame.snapshot().host, {.utf8 = utf8, .blanks = false}), Style::bold};
   const Item uptime = {frame.host.uptime_s ? uptime_text(*frame.host.uptime_s) : std::string()};
   const Item load = {load_text(frame.host)};

@@ -56,7 +56,7 @@ constexpr RowColumn columns[] = {
 
 class LimitRows : public Rows {
  public:
-  LimitRows(const Frame& frame, EscapeStyle style) : frame_(frame), style_(style) {}
+  LimitRows(const TopFrame& frame, EscapeStyle style) : frame_(frame), style_(style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return limit_columns(); }
   [[nodiscard]] size_t size() const override { return frame_.limits.size(); }
@@ -72,7 +72,7 @@ class LimitRows : public Rows {
  private:
   [[nodiscard]] std::string told(const LimitUse& use, std::string_view column);
 
-  const Frame& frame_;
+  const TopFrame& frame_;
   EscapeStyle style_;
   UserNames users_;
 };
@@ -158,7 +158,7 @@ std::string limit_identity(const LimitUse& use) { return use.name + ' ' + use.sc
 
 std::span<const RowColumn> limit_columns() { return columns; }
 
-std::unique_ptr<Rows> make_limit_rows(const Frame& frame, EscapeStyle style) {
+std::unique_ptr<Rows> make_limit_rows(const TopFrame& frame, EscapeStyle style) {
   return std::make_unique<LimitRows>(frame, style);
 }
 

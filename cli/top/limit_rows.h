@@ -10,7 +10,7 @@ namespace ipcscope {
 
 std::span<const RowColumn> limit_columns();
 /// A row for each limit of the frame.
-std::unique_ptr<Rows> make_limit_rows(const Frame& frame, EscapeStyle style);
+std::unique_ptr<Rows> make_limit_rows(const TopFrame& frame, EscapeStyle style);
 
 /// "SHMMNI ipc": what tells a limit from others.
 std::string limit_identity(const LimitUse& use);

@@ -154,7 +154,7 @@ LiveScreen::Next LiveScreen::handle_input() {
 }
 
 void LiveScreen::handle_frame(Worker& worker) {
-  if (std::shared_ptr<const Frame> frame = worker.take()) {
+  if (std::shared_ptr<const TopFrame> frame = worker.take()) {
     model_.take(std::move(frame));
     frames_++;
   }

@@ -91,7 +91,7 @@ void add_longest(LockRow& row) {
   }
 }
 
-LockRow row_of(const Frame& frame, uint32_t index) {
+LockRow row_of(const TopFrame& frame, uint32_t index) {
   const LockUse& lock = frame.locks->lock(index);
   const uint64_t window_ns = std::max<uint64_t>(frame.locks->window.window_ns, 1);
   std::unordered_set<uint32_t> threads;
@@ -102,7 +102,10 @@ LockRow row_of(const Frame& frame, uint32_t index) {
   row.idle = !is_in_the_way(lock);
   row.waiting = lock.unfinished;
   row.waits = static_cast<double>(lock.waits) * 1e9 / static_cast<double>(window_ns);
-  row.mean_ns = lock.total_ns / std::max<uint64_t>(lock.waits, 1);
+  // What the window cuts off at both ends says nothing about how long a wait takes.
+  if (lock.waits > lock.unfinished) {
+    row.mean_ns = lock.total_ns / lock.waits;
+  }
   row.longest_ns = lock.max_ns;
   row.overtakes = 0;
   for (const LockPair& pair : lock.pairs) {
@@ -120,7 +123,7 @@ LockRow row_of(const Frame& frame, uint32_t index) {
 }
 
 /// Without a window: where a thread waits for a holder or for room.
-std::vector<LockRow> rows_of_snapshots(const Frame& frame) {
+std::vector<LockRow> rows_of_snapshots(const TopFrame& frame) {
   const ChannelTable table(frame);
   std::vector<LockRow> rows;
   for (size_t i = 0; i < table.size(); i++) {
@@ -152,7 +155,7 @@ std::string end_text(const Snapshot& snapshot, const Endpoint& end, EscapeStyle 
 
 class LockRows : public Rows {
  public:
-  LockRows(const Frame& frame, EscapeStyle style)
+  LockRows(const TopFrame& frame, EscapeStyle style)
       : frame_(frame), rows_(lock_rows(frame)), style_(style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return lock_columns(); }
@@ -191,7 +194,7 @@ class LockRows : public Rows {
   [[nodiscard]] std::string_view state(size_t row) const;
   [[nodiscard]] std::string holder(size_t row);
 
-  const Frame& frame_;
+  const TopFrame& frame_;
   std::vector<LockRow> rows_;
   EscapeStyle style_;
 };
@@ -200,7 +203,7 @@ std::string_view LockRows::purpose(size_t row) const {
   if (const LockUse* of = use(row)) {
     return purpose_name(of->purpose);
   }
-  const Place& place = rows_[row].place;
+  const ChannelPlace& place = rows_[row].place;
   for (const uint32_t index : place.snapshot->waits_at(*place)) {
     if (waits_for_room(place.snapshot->waits[index])) {
       return purpose_name(WaitPurpose::room);
@@ -334,7 +337,7 @@ std::string LockRows::text(size_t row) {
     }
     return text;
   }
-  const Place& place = rows_[row].place;
+  const ChannelPlace& place = rows_[row].place;
   for (const uint32_t wait : place.snapshot->waits_at(*place)) {
     const Thread& thread = place.snapshot->threads[place.snapshot->waits[wait].thread];
     fmt::format_to(std::back_inserter(text), " {}[{}]", escaped(thread.command(), style_),
@@ -356,7 +359,7 @@ std::vector<int32_t> LockRows::pids(size_t row) const {
     }
     return found;
   }
-  const Place& place = rows_[row].place;
+  const ChannelPlace& place = rows_[row].place;
   const Snapshot& snapshot = *place.snapshot;
   for (const Endpoint& end : snapshot.endpoints_of(*place)) {
     if (end.process != no_index) {
@@ -372,7 +375,7 @@ std::vector<int32_t> LockRows::pids(size_t row) const {
 
 }  // namespace
 
-std::vector<LockRow> lock_rows(const Frame& frame) {
+std::vector<LockRow> lock_rows(const TopFrame& frame) {
   if (frame.locks == nullptr) {
     return rows_of_snapshots(frame);
   }
@@ -390,7 +393,7 @@ std::vector<LockRow> lock_rows(const Frame& frame) {
 
 std::span<const RowColumn> lock_columns() { return columns; }
 
-std::unique_ptr<Rows> make_lock_rows(const Frame& frame, EscapeStyle style) {
+std::unique_ptr<Rows> make_lock_rows(const TopFrame& frame, EscapeStyle style) {
   return std::make_unique<LockRows>(frame, style);
 }
 

@@ -15,7 +15,7 @@ namespace ipcscope {
 /// A lock or full queue of the window, or without one, a lock of the snapshot where a thread waits.
 struct LockRow {
   uint32_t lock = no_index;          ///< into the window's locks
-  Place place;                       ///< the channel; nowhere: not in any snapshot
+  ChannelPlace place;                ///< the channel; nowhere: not in any snapshot
   const Finding* finding = nullptr;  ///< of this lock, the gravest; null: none
   bool idle = false;                 ///< waits for data, events and work
   bool exact = false;                ///< longest_ns is not only a lower bound
@@ -28,9 +28,9 @@ struct LockRow {
   std::optional<uint64_t> overtakes;   ///< of one attempt
 };
 
-std::vector<LockRow> lock_rows(const Frame& frame);
+std::vector<LockRow> lock_rows(const TopFrame& frame);
 
 std::span<const RowColumn> lock_columns();
-std::unique_ptr<Rows> make_lock_rows(const Frame& frame, EscapeStyle style);
+std::unique_ptr<Rows> make_lock_rows(const TopFrame& frame, EscapeStyle style);
 
 }  // namespace ipcscope

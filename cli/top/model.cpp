@@ -23,8 +23,8 @@ namespace {
 
 constexpr uint64_t least_interval_ns = 100'000'000;
 constexpr std::string_view hints =
-    "? help  / search  \\ filter  s sort  Enter details  Space pause  d interval  w write  q quit";
-constexpr std::string_view pane_hints = "Esc back  / search  w write  q quit";
+    "q quit  ? help  / search  \\ filter  s sort  Enter details  Space pause  d interval  w write";
+constexpr std::string_view pane_hints = "Esc back  / search  w write";
 
 bool is(const Key& key, char32_t value) { return key.name == Key::character && key.value == value; }
 constexpr char32_t control(char letter) { return static_cast<char32_t>(letter) & 0x1fU; }
@@ -71,7 +71,7 @@ std::string usual_path(Tab tab) {
                      parts.tm_min, parts.tm_sec);
 }
 
-std::vector<Line> coverage_lines(const Frame& frame, size_t width, bool utf8) {
+std::vector<Line> coverage_lines(const TopFrame& frame, size_t width, bool utf8) {
   const EscapeStyle style = {.utf8 = utf8, .blanks = false};
   const Terminal terminal = {.interactive = true, .width = width, .color = true, .utf8 = utf8};
   std::string text;
@@ -114,7 +114,7 @@ void TopModel::resize(size_t width, size_t height) {
   arrange();
 }
 
-void TopModel::take(std::shared_ptr<const Frame> frame) {
+void TopModel::take(std::shared_ptr<const TopFrame> frame) {
   // What was asked for in full comes even when the table stands still.
   if (paused_ && frame_ != nullptr && !detail_) {
     return;
@@ -297,11 +297,11 @@ void TopModel::prompt_changed() {
     arrange();
   } else if (prompt_ == Prompt::search && !typed_.empty()) {
     search_text_ = typed_;
-    if (mode_ == Mode::table) {
+    if (mode_ != Mode::table) {
+      search_pane(true, true);
+    } else if (rows_ != nullptr) {
       view().select(*rows_, search_begin_);
       search(true, true);
-    } else {
-      search_pane(true, true);
     }
   }
 }
@@ -606,7 +606,11 @@ std::vector<Line> TopModel::pane_lines() const {
   }
   if (frame_->detail && detail_ && frame_->detail->identity == detail_->identity &&
       frame_->detail->tab == detail_->tab) {
-    return lines_of_styled(frame_->detail->text);
+    std::vector<Line> lines = lines_of_styled(frame_->detail->text);
+    if (!lines.empty() && lines[0].text() == pane_title()) {
+      lines.erase(lines.begin());
+    }
+    return lines;
   }
   Line line;
   line.add("looking ...", Style::dim);
@@ -766,7 +770,7 @@ Line TopModel::bottom_line(Page& page) const {
     line.add(fitting_back(typed, room));
     page.cursor_row = page.lines.size();
     page.cursor_column = std::min(line.width(), width_ - 1);
-    return line;
+    return cut(line, width_);
   }
   line.style = LineStyle::bar;
   const std::string_view hint = mode_ == Mode::table  ? hints
@@ -783,7 +787,7 @@ Page TopModel::page() {
   } else if (frame_ != nullptr) {
     add_table(page);
   } else {
-    page.lines.emplace_back().add("looking ...", Style::dim);
+    page.lines.emplace_back().add(shortened("looking ...", width_, false, utf8_), Style::dim);
   }
   page.lines.resize(height_ - 1);
   Line last = bottom_line(page);

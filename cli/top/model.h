@@ -42,7 +42,7 @@ class TopModel {
 
   void resize(size_t width, size_t height);
   /// The newest frame. While paused it is not taken.
-  void take(std::shared_ptr<const Frame> frame);
+  void take(std::shared_ptr<const TopFrame> frame);
   Effect press(const Key& key);
   Effect click(const Click& click);
   /// A line for a person below the table, until the next key.
@@ -113,7 +113,7 @@ class TopModel {
   const std::vector<int32_t> pids_;
   RowFilter filter_;
   std::array<TabView, tab_count> views_;
-  std::shared_ptr<const Frame> frame_;
+  std::shared_ptr<const TopFrame> frame_;
   std::unique_ptr<Rows> rows_;  ///< of the frame and tab; null: to be made
   std::optional<WantedDetail> detail_;
   size_t pane_first_ = 0;  ///< line

@@ -49,9 +49,9 @@ constexpr RowColumn columns[] = {
      .cut_inside = true,
      .rising = true},
     {"rd/s", "reads and receives a second", 5, 9, true},
-    {"wr/s", "writes and sends a second", 5, 8, true},
+    {"wr/s", "writes and sends a second", 5, 9, true},
     {"rbyt/s", "bytes that it reads a second", 6, 7, true},
-    {"wbyt/s", "bytes that it writes a second", 6, 6, true},
+    {"wbyt/s", "bytes that it writes a second", 6, 7, true},
     {"time%", "of the time of its threads that waited, what they lost", 5, 2, true},
     {"now", "threads that wait for a holder or for room now", 3, 4, true},
     {"since", "how long the longest of these waits has lasted", 6, 3, true},
@@ -140,7 +140,7 @@ void find_waits(const Snapshot& snapshot, const Process& process, ProcessRow& ro
   }
 }
 
-std::unordered_set<int32_t> stuck_processes(const Frame& frame) {
+std::unordered_set<int32_t> stuck_processes(const TopFrame& frame) {
   std::unordered_set<int32_t> pids;
   for (const LiveFinding& each : frame.findings) {
     if (each.source == "why" && each.finding.severity != Severity::info) {
@@ -152,7 +152,7 @@ std::unordered_set<int32_t> stuck_processes(const Frame& frame) {
 
 class ProcessRows : public Rows {
  public:
-  ProcessRows(const Frame& frame, EscapeStyle style)
+  ProcessRows(const TopFrame& frame, EscapeStyle style)
       : frame_(frame), rows_(process_rows(frame)), style_(style) {}
 
   [[nodiscard]] std::span<const RowColumn> columns() const override { return process_columns(); }
@@ -184,7 +184,7 @@ class ProcessRows : public Rows {
   }
   [[nodiscard]] std::string mostly_on(size_t row);
 
-  const Frame& frame_;
+  const TopFrame& frame_;
   std::vector<ProcessRow> rows_;
   EscapeStyle style_;
   UserNames users_;
@@ -334,7 +334,7 @@ std::string_view process_state_name(ProcessState state) {
   return "";
 }
 
-std::vector<ProcessRow> process_rows(const Frame& frame) {
+std::vector<ProcessRow> process_rows(const TopFrame& frame) {
   const std::unordered_set<int32_t> stuck = stuck_processes(frame);
   std::unordered_map<int32_t, uint32_t> active;
   if (frame.activity != nullptr) {
@@ -401,7 +401,7 @@ std::vector<ProcessRow> process_rows(const Frame& frame) {
 
 std::span<const RowColumn> process_columns() { return columns; }
 
-std::unique_ptr<Rows> make_process_rows(const Frame& frame, EscapeStyle style) {
+std::unique_ptr<Rows> make_process_rows(const TopFrame& frame, EscapeStyle style) {
   return std::make_unique<ProcessRows>(frame, style);
 }
 

@@ -40,9 +40,9 @@ struct ProcessRow {
 };
 
 /// Rows for all processes but the kernel's own threads.
-std::vector<ProcessRow> process_rows(const Frame& frame);
+std::vector<ProcessRow> process_rows(const TopFrame& frame);
 
 std::span<const RowColumn> process_columns();
-std::unique_ptr<Rows> make_process_rows(const Frame& frame, EscapeStyle style);
+std::unique_ptr<Rows> make_process_rows(const TopFrame& frame, EscapeStyle style);
 
 }  // namespace ipcscope

@@ -47,7 +47,7 @@ std::vector<uint32_t> Rows::changing() const {
   return all;
 }
 
-std::unique_ptr<Rows> make_rows(const Frame& frame, Tab tab, EscapeStyle style) {
+std::unique_ptr<Rows> make_rows(const TopFrame& frame, Tab tab, EscapeStyle style) {
   switch (tab) {
     case Tab::locks:
       return make_lock_rows(frame, style);

@@ -14,7 +14,7 @@
 
 namespace ipcscope {
 
-struct Frame;
+struct TopFrame;
 
 /// The tables of the screen. The order is that of the number keys.
 enum class Tab : unsigned char { channels, locks, processes, findings, limits, count };
@@ -27,7 +27,7 @@ struct RowColumn {
   std::string_view name;  ///< the word of --sort, in capitals the heading
   std::string_view help;
   size_t width;             ///< cells on the screen; where it is flexible: at least
-  unsigned drop;            ///< the highest goes first where the screen is narrow; 0: never
+  unsigned drop;            ///< the highest go first where the screen is narrow; 0: never
   bool right = false;       ///< aligned to the right
   bool flexible = false;    ///< takes a share of what others leave
   bool cut_inside = false;  ///< when shortened, its two ends stay
@@ -73,7 +73,7 @@ class Rows {
 };
 
 /// frame has to live as long.
-std::unique_ptr<Rows> make_rows(const Frame& frame, Tab tab, EscapeStyle style);
+std::unique_ptr<Rows> make_rows(const TopFrame& frame, Tab tab, EscapeStyle style);
 /// The columns of a tab without any frame.
 std::span<const RowColumn> columns_of(Tab tab);
 

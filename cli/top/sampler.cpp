@@ -98,7 +98,7 @@ class Sampler::State {
   void prepare(const Wanted& wanted);
   [[nodiscard]] bool polls() const { return locks_.probe != nullptr; }
   void poll(milliseconds timeout) { locks_.probe->poll(timeout); }
-  std::shared_ptr<const Frame> sample(const Wanted& wanted, bool at_once);
+  std::shared_ptr<const TopFrame> sample(const Wanted& wanted, bool at_once);
 
  private:
   /// To keep.
@@ -117,7 +117,7 @@ class Sampler::State {
   void judge_leaks();
   void judge_host_limits();
   void note_self();
-  void tell(const Wanted& wanted, Frame& frame);
+  void tell(const Wanted& wanted, TopFrame& frame);
   [[nodiscard]] std::vector<Coverage> coverage() const;
 
   Form form_;
@@ -375,7 +375,7 @@ std::vector<Coverage> Sampler::State::coverage() const {
 }
 
 /// The pane is told anew as often as two hundredths of a CPU allow, and at once when it is opened.
-void Sampler::State::tell(const Wanted& wanted, Frame& frame) {
+void Sampler::State::tell(const Wanted& wanted, TopFrame& frame) {
   constexpr double share = 0.02;
   if (!wanted.detail) {
     detail_.reset();
@@ -395,8 +395,8 @@ void Sampler::State::tell(const Wanted& wanted, Frame& frame) {
   frame.detail = detail_;
 }
 
-std::shared_ptr<const Frame> Sampler::State::sample(const Wanted& wanted, bool at_once) {
-  auto frame = std::make_shared<Frame>();
+std::shared_ptr<const TopFrame> Sampler::State::sample(const Wanted& wanted, bool at_once) {
+  auto frame = std::make_shared<TopFrame>();
   std::string host, kernel;
   describe_host(host, kernel, frame->time_ns, frame->boot_ns);
   boot_ns_ = frame->boot_ns;
@@ -440,7 +440,7 @@ Result<std::unique_ptr<Sampler>> Sampler::start(const Form& form, const ProcRoot
 void Sampler::prepare(const Wanted& wanted) { state_->prepare(wanted); }
 bool Sampler::polls() const { return state_->polls(); }
 void Sampler::poll(milliseconds timeout) { state_->poll(timeout); }
-std::shared_ptr<const Frame> Sampler::sample(const Wanted& wanted, bool at_once) {
+std::shared_ptr<const TopFrame> Sampler::sample(const Wanted& wanted, bool at_once) {
   return state_->sample(wanted, at_once);
 }
 

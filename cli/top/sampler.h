@@ -35,7 +35,7 @@ class Sampler {
   void poll(std::chrono::milliseconds timeout);
   /// A frame about the time since the last one. at_once: a frame with what is known already, the
   /// numbers of the last window included; nothing is measured for it.
-  std::shared_ptr<const Frame> sample(const Wanted& wanted, bool at_once);
+  std::shared_ptr<const TopFrame> sample(const Wanted& wanted, bool at_once);
 
  private:
   class State;

@@ -36,6 +36,7 @@ class Screen::State {
   bool color = false;
 
   void set_up();
+  void leave();
   void draw_line(int row, const Line& line);
   [[nodiscard]] chtype attributes(const Span& span, LineStyle line) const;
   std::optional<Click> read_mouse();
@@ -70,6 +71,14 @@ void Screen::State::set_up() {
               : own_background      ? -1
                                     : COLOR_WHITE,
               background);
+}
+
+/// A terminal with one screen only keeps what is on it, but for the line of the shell.
+void Screen::State::leave() {
+  ::move(LINES - 1, 0);
+  ::clrtoeol();
+  ::refresh();
+  ::endwin();
 }
 
 chtype Screen::State::attributes(const Span& span, LineStyle line) const {
@@ -155,7 +164,7 @@ Result<std::unique_ptr<Screen>> Screen::open(bool color) {
 Screen::Screen(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 Screen::~Screen() {
-  ::endwin();
+  state_->leave();
   ::delscreen(state_->terminal);
 }
 
@@ -283,7 +292,7 @@ Screen::Size Screen::measure() {
 }
 
 void Screen::leave_for(const std::function<void()>& body) {
-  ::endwin();
+  state_->leave();
   body();
   ::reset_prog_mode();
   forget();

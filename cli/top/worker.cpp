@@ -46,14 +46,14 @@ void Worker::want(const Wanted& wanted) {
   changed_.notify_one();
 }
 
-std::shared_ptr<const Frame> Worker::take() {
+std::shared_ptr<const TopFrame> Worker::take() {
   const std::lock_guard<std::mutex> lock(mutex_);
   uint64_t count = 0;
   (void)!::read(ready_.get(), &count, sizeof count);
   return std::exchange(frame_, nullptr);
 }
 
-void Worker::publish(std::shared_ptr<const Frame> frame) {
+void Worker::publish(std::shared_ptr<const TopFrame> frame) {
   const std::lock_guard<std::mutex> lock(mutex_);
   frame_ = std::move(frame);
   const uint64_t one = 1;

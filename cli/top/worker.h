@@ -25,13 +25,13 @@ class Worker {
 
   void want(const Wanted& wanted);
   /// The newest frame; null when it has been taken already.
-  std::shared_ptr<const Frame> take();
+  std::shared_ptr<const TopFrame> take();
   /// Becomes readable with a new frame, until take().
   [[nodiscard]] int descriptor() const { return ready_.get(); }
 
  private:
   void run();
-  void publish(std::shared_ptr<const Frame> frame);
+  void publish(std::shared_ptr<const TopFrame> frame);
   /// False when it is to end. Returns early when something else is wanted.
   bool wait_until(std::chrono::steady_clock::time_point end, const Wanted& before);
 
@@ -40,7 +40,7 @@ class Worker {
   std::mutex mutex_;  ///< guards what follows
   std::condition_variable changed_;
   Wanted wanted_;
-  std::shared_ptr<const Frame> frame_;
+  std::shared_ptr<const TopFrame> frame_;
   bool stop_ = false;
   std::thread thread_;  ///< the last, so that it begins when all else is there
 };

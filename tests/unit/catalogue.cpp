@@ -84,7 +84,7 @@ TEST_CASE("runbooks are complete and true to their tables", "[catalogue]") {
       INFO(use);
       CHECK(is_among(use, catalogue().uses));
     }
-    for (const Sight& sight : fixture.sights) {
+    for (const FixtureSight& sight : fixture.sights) {
       INFO(sight.command << " " << sight.shows);
       CHECK_FALSE(questions_of(sight).empty());
       CHECK_FALSE(sight.shows.empty());
@@ -112,7 +112,8 @@ TEST_CASE("words of the catalogue are said once", "[catalogue]") {
 }
 
 TEST_CASE("no runbook is about a fixture that is not there", "[catalogue]") {
-  const Result<Outcome> list = run_program({catalogue().program, "--list", "--json"}, 20'000);
+  const Result<ProgramOutcome> list =
+      run_program({catalogue().program, "--list", "--json"}, 20'000);
   REQUIRE(list);
   JsonDocument document;
   document.Parse(list->output.c_str());

@@ -2,6 +2,7 @@
 #include "cli/top/model.h"
 
 #include <catch2/catch.hpp>
+#include <clocale>
 
 #include "cli/render/escape.h"
 #include "cli/render/top.h"
@@ -33,7 +34,7 @@ class Many : public PaperFrame {
       active(ids[i], 10 * i, 10 * i);
     }
   }
-  std::shared_ptr<const Frame> give() const { return std::make_shared<const Frame>(frame); }
+  std::shared_ptr<const TopFrame> give() const { return std::make_shared<const TopFrame>(frame); }
   std::vector<std::string> ids;
 };
 
@@ -235,7 +236,7 @@ TEST_CASE("search", "[top]") {
 TEST_CASE("filter", "[top]") {
   Many host;
   TopModel model({});
-  model.resize(80, 24);
+  model.resize(110, 24);
   model.take(host.give());
   model.press(typed('\\'));
   const std::string number = host.ids[20].substr(5);
@@ -471,6 +472,7 @@ TEST_CASE("what costs much is done seldom", "[top]") {
 }
 
 TEST_CASE("styled text as lines", "[top]") {
+  std::setlocale(LC_CTYPE, "C.UTF-8");
   const auto lines = lines_of_styled("plain \033[1mbold\033[0m\n\033[33ma\nb\033[0mc\n\n");
   REQUIRE(lines.size() == 4);
   CHECK(lines[0].spans[0].text == "plain ");

@@ -78,7 +78,7 @@ TEST_CASE("channels: what is full and blocked comes first, then what is busy", "
   CHECK(cell(1, "fill") == "|      1%");
   CHECK(cell(4, "fill") == "-");
   CHECK(cell(3, "wait") == "1");
-  CHECK(cell(3, "since") == ">=1m30s");
+  CHECK(cell(3, "since") == "1m30s");
   CHECK(cell(3, "who") == "pump[20] -> [10]");
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("channels: a look at a process is younger than the whole", "[top]") {
   CHECK(host.cell(Tab::channels, host.ids[0], "who") == "pump[20] -> [10]");  // all of its ends
   CHECK(host.cell(Tab::channels, host.ids[3], "wait") == "0");
   CHECK(host.cell(Tab::channels, host.ids[4], "state") == "blocked");  // not looked at
-  CHECK(host.cell(Tab::processes, "20", "since") == ">=1.0s");
+  CHECK(host.cell(Tab::processes, "20", "since") == "1.0s");
 }
 
 TEST_CASE("the order is the same whether settled rows are known or not", "[top]") {
@@ -296,7 +296,7 @@ TEST_CASE("locks without a window are those of the snapshot", "[top]") {
   CHECK(cell("waits/s") == "-");
   CHECK(cell("time%") == "-");
   CHECK(cell("now") == "1");
-  CHECK(cell("max") == ">=5.0s");
+  CHECK(cell("max") == "5.0s");
   CHECK(cell("holder") == "[30]");
 }
 
@@ -341,7 +341,7 @@ TEST_CASE("findings and limits", "[top]") {
   CHECK(paper.cell(Tab::findings, "one", "for") == "5.0s");
   CHECK(rows->kind(1) == Kind::pipe);
   CHECK(paper.cell(Tab::limits, "SHMMNI ipc", "severity") == "critical");
-  CHECK(paper.cell(Tab::limits, "SHMMNI ipc", "percent") == "||||||  97%");
+  CHECK(paper.cell(Tab::limits, "SHMMNI ipc", "percent") == "|||||| 97%");
 }
 
 TEST_CASE("columns that fit", "[top]") {
@@ -362,10 +362,13 @@ TEST_CASE("columns that fit", "[top]") {
       }
     }
     // On the smallest screen that is promised, what it is about and how bad it is.
-    CHECK(fit_columns(columns, 40).size() >= 3);
+    CHECK(fit_columns(columns, 40).size() >= 2);
     CHECK(fit_columns(columns, 132).size() == columns.size());
     if (static_cast<Tab>(tab) == Tab::channels) {
-      CHECK(fit_columns(columns, 80).size() == columns.size());
+      // Room for both ends is worth more than operations; what is read and what is written go
+      // together.
+      CHECK(fit_columns(columns, 80).size() == columns.size() - 2);
+      CHECK(fit_columns(columns, 82).size() == columns.size());
     }
   }
   const RowColumn path = {.name = "path", .help = "", .width = 5, .drop = 0, .cut_inside = true};

@@ -16,7 +16,7 @@ namespace ipcscope {
 class PaperFrame {
  public:
   Host host;
-  Frame frame;
+  TopFrame frame;
 
   PaperFrame() {
     frame.boot_ns = 1'000'000'000'000;
