@@ -5,12 +5,14 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
 #include <thread>
 
+#include "cli/command.h"
 #include "cli/selftest/program.h"
 #include "cli/selftest/sight.h"
 
@@ -91,11 +93,12 @@ bool read_truth(Standing& standing) {
   return false;
 }
 
-/// Lets a fixture that works do so.
-bool let_work(Standing& standing) {
+bool works(const Standing& standing) { return member(standing.truth.held, "works").IsTrue(); }
+
+/// Waits until a fixture that was told to work has done so.
+bool await_work(Standing& standing) {
   Specimen& specimen = *standing.specimen;
-  const std::optional<std::string> line =
-      standing.program.write_input("go\n") ? standing.program.read_line(work_ms) : std::nullopt;
+  const std::optional<std::string> line = standing.program.read_line(work_ms);
   if (!line) {
     constexpr int last_ms = 500;
     standing.program.read_all(last_ms);
@@ -107,7 +110,12 @@ bool let_work(Standing& standing) {
   return true;
 }
 
-bool works(const Standing& standing) { return member(standing.truth.held, "works").IsTrue(); }
+/// Lets a fixture that works do so.
+bool let_work(Standing& standing) {
+  // Where that fails, it has ended, and there will be no line.
+  (void)standing.program.write_input("go\n");
+  return await_work(standing);
+}
 
 /// Lets it clean up.
 void stop(Standing& standing) {
@@ -121,6 +129,8 @@ void stop(Standing& standing) {
                                                   : "it does not end when it is told to");
   }
 }
+
+bool has_ended(int64_t task) { return ::kill(static_cast<pid_t>(task), 0) != 0 && errno == ESRCH; }
 
 std::string joined(const std::set<int64_t>& numbers) {
   return fmt::format("{}", fmt::join(numbers, ","));
@@ -138,9 +148,15 @@ class SpecimenWorker {
   void hold(const std::vector<Specimen*>& batch) {
     std::vector<std::unique_ptr<Standing>> standing = start(batch);
     std::erase_if(standing, [&](const auto& each) { return !read_truth(*each); });
-    std::erase_if(standing, [&](const auto& each) { return works(*each) && !let_work(*each); });
+    // Before the work, for many close their channels when they have done it.
     observe(standing);
-    // What the kernel carries over may come late.
+    for (const auto& each : standing) {
+      if (works(*each)) {
+        (void)each->program.write_input("go\n");
+      }
+    }
+    std::erase_if(standing, [&](const auto& each) { return works(*each) && !await_work(*each); });
+    // What the work leaves, or the kernel carries over, comes late.
     if (!programs_are_to_end && !are_all_shown(standing)) {
       std::this_thread::sleep_for(std::chrono::milliseconds(300));
       observe(standing);
@@ -172,6 +188,9 @@ class SpecimenWorker {
     std::vector<std::unique_ptr<Standing>> all;
     for (Specimen* each : batch) {
       each->failure.clear();
+      for (Observation& observation : each->observations) {
+        observation.is_shown = false;
+      }
       std::vector<std::string> command = {selftest_.catalogue_.program, each->fixture->name};
       for (std::string& word : words_of(each->settings)) {
         command.push_back(std::move(word));
@@ -243,6 +262,9 @@ class SpecimenWorker {
       pids.merge(each->truth.pids());
       tids.merge(each->truth.tids());
     }
+    // One that has ended, as it is to, must not keep the others from being asked about.
+    std::erase_if(pids, has_ended);
+    std::erase_if(tids, has_ended);
     std::vector<std::string> command = {own_};
     switch (question) {
       case Question::channels:
@@ -311,7 +333,7 @@ class SpecimenWorker {
     return answer;
   }
 
-  /// Asks what the sights need and notes what is shown. `measured`: of one that locks or trace have
+  /// Asks what the sights need and notes what is shown now, if it was not before. `measured`: of one that locks or trace have
   /// looked at already.
   void observe(const std::vector<std::unique_ptr<Standing>>& standing, bool measured = false) {
     if (!measured) {
@@ -334,7 +356,9 @@ class SpecimenWorker {
     }
     for (const auto& each : standing) {
       for (Observation& observation : each->specimen->observations) {
-        judge(observation, each->truth);
+        if (!observation.is_shown) {
+          judge(observation, each->truth);
+        }
       }
     }
   }
@@ -369,10 +393,7 @@ class SpecimenWorker {
       }
       const Answer& answer = found->second;
       observation.took_ms += answer.took_ms;
-      // Nothing could be collected, or this ipcscope has no such command.
-      const bool is_refused =
-          (answer.status == 2 || answer.status == 3) && !member(answer.json, "schema").IsString();
-      if (is_refused) {
+      if (answer.status == status_unanswered && !member(answer.json, "schema").IsString()) {
         observation.impossible = reason_of(answer.errors, "no answer");
       }
     }
