@@ -71,7 +71,7 @@ exit 0
 
 TEST_CASE("leaks trial") {
   const auto result =
-      trial(setting(seconds_variable, "20"),
+      trial(setting(seconds_variable, "12"),
             {IPCSCOPE_PROGRAM, "leaks", "--clean", "--yes", "--no-backup", "--min-age", "0"});
   if (!result) {
     return;
@@ -86,7 +86,7 @@ TEST_CASE("leaks trial") {
 }
 
 TEST_CASE("leaks trial notices a bad cleaner") {
-  const auto result = trial("5", {"/bin/sh", "-c", bad_cleaner});
+  const auto result = trial("3", {"/bin/sh", "-c", bad_cleaner});
   if (!result) {
     return;
   }
@@ -100,7 +100,7 @@ TEST_CASE("leaks trial notices a bad cleaner") {
 }
 
 TEST_CASE("leaks trial notices a lazy cleaner") {
-  const auto result = trial("5", {"/bin/sleep", "0.2"});
+  const auto result = trial("3", {"/bin/sleep", "0.2"});
   if (!result) {
     return;
   }

@@ -3,9 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <fstream>
 #include <stdexcept>
+#include <thread>
 
 namespace ipcscope::live {
 
@@ -131,6 +133,33 @@ std::string RunningFixture::stop() {
     return fmt::format("fixture {} ended with status {}: {}", name_, *status, program_.errors());
   }
   return {};
+}
+
+std::vector<std::unique_ptr<RunningFixture>> start_together(const std::vector<std::string>& names) {
+  constexpr size_t most_at_a_time = 8;
+  std::vector<std::unique_ptr<RunningFixture>> fixtures(names.size());
+  std::vector<std::string> errors(names.size());
+  std::atomic<size_t> next = 0;
+  std::vector<std::thread> starters(most_at_a_time);
+  for (std::thread& starter : starters) {
+    starter = std::thread([&] {
+      for (size_t i = next++; i < names.size(); i = next++) {
+        try {
+          fixtures[i] = std::make_unique<RunningFixture>(names[i]);
+        } catch (const std::exception& error) {
+          errors[i] = error.what();
+        }
+      }
+    });
+  }
+  for (std::thread& starter : starters) {
+    starter.join();
+  }
+  std::erase(errors, "");
+  if (!errors.empty()) {
+    throw std::runtime_error(fmt::format("{}", fmt::join(errors, "\n")));
+  }
+  return fixtures;
 }
 
 std::vector<std::string> fixture_names() { return names_of(Family::channel); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,10 @@ class RunningFixture {
   Document truth_;
   Program program_;
 };
+
+/// These fixtures, started at the same time, for many take seconds to be ready. Throws when one
+/// fails.
+std::vector<std::unique_ptr<RunningFixture>> start_together(const std::vector<std::string>& names);
 
 /// The names of the fixtures about one channel: all but the crowd, the scenes, those
 /// that work and those about limits.

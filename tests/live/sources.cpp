@@ -152,15 +152,12 @@ Document list(const std::string& source) {
 }  // namespace
 
 TEST_CASE("both sources agree") {
-  std::vector<std::unique_ptr<RunningFixture>> fixtures;
+  std::vector<std::unique_ptr<RunningFixture>> fixtures = start_together(fixture_names());
+  std::erase_if(fixtures, [](const auto& fixture) { return !fixture->is_possible(); });
   std::set<int> pids;
-  for (const std::string& name : fixture_names()) {
-    auto fixture = std::make_unique<RunningFixture>(name);
-    if (fixture->is_possible()) {
-      for (const int pid : fixture->pids()) {
-        pids.insert(pid);
-      }
-      fixtures.push_back(std::move(fixture));
+  for (const auto& fixture : fixtures) {
+    for (const int pid : fixture->pids()) {
+      pids.insert(pid);
     }
   }
   REQUIRE(fixtures.size() > 50);

@@ -2,16 +2,30 @@
 # Read by ctest. live_program and fixture_program are set. A test exits with 77 where this machine
 # cannot do it; with CI=true in the environment that is a failure.
 
+# Serial: tests that count what is on the host or compare it with another look at it, that measure
+# time, or that depend on no process of another namespace ending meanwhile. The others only ask for
+# what they made themselves, and wait more than they compute.
+set(beside_others "^live[.]((bpf|proc)[.]|kills-|processes-alone-with-each-fixture)")
+# What takes longest has to begin first, in a tree without times of earlier runs.
+set(long_ones "^live[.]((bpf|proc)[.]why$|kills-|processes-alone-with-each-fixture)")
+
 function(add_live_test name)
-  # Those of leaks start many fixtures, a database, or a trial of 20 seconds; kills starts all.
+  # Those of leaks start many fixtures, a database, or a trial; kills starts all.
   set(limit 120)
   if(name MATCHES "^live[.](leaks|kills)")
     set(limit 400)
   endif()
+  set(serial TRUE)
+  if(name MATCHES "${beside_others}")
+    set(serial FALSE)
+  endif()
+  set(cost 0)
+  if(name MATCHES "${long_ones}")
+    set(cost 100)
+  endif()
   add_test(${name} "${live_program}" ${ARGN})
-  # Serial: a test's channels would be other tests' surprises, and eventfd numbers are the host's.
   set_tests_properties(${name} PROPERTIES
-    LABELS live RUN_SERIAL TRUE SKIP_RETURN_CODE 77 TIMEOUT ${limit})
+    LABELS live RUN_SERIAL ${serial} COST ${cost} SKIP_RETURN_CODE 77 TIMEOUT ${limit})
 endfunction()
 
 function(add_live_tests)
