@@ -2,6 +2,8 @@
 #include "cli/top/column_fit.h"
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "cli/render/escape.h"
 
@@ -24,21 +26,24 @@ size_t total(const std::vector<FittedColumn>& fitted) {
 std::vector<FittedColumn> fit_columns(std::span<const RowColumn> columns, size_t width) {
   std::vector<FittedColumn> fitted;
   size_t flexible = 0;
-  for (size_t i = 0; i < columns.size(); i++) {
-    fitted.push_back({i, 0, columns[i].width});
+  std::set<unsigned> ranks;
+  for (const RowColumn& each : columns) {
+    ranks.insert(each.drop);
   }
-  while (total(fitted) > width) {
-    const auto dearest = std::max_element(fitted.begin(), fitted.end(),
-                                          [&](const FittedColumn& a, const FittedColumn& b) {
-                                            return columns[a.column].drop < columns[b.column].drop;
-                                          });
-    const unsigned drop = columns[dearest->column].drop;
-    if (drop == 0) {
-      break;
+  // The dearest first. Those of one rank say little without one another, as what is read and what
+  // is written.
+  std::set<unsigned> kept;
+  for (const unsigned rank : ranks) {
+    std::vector<FittedColumn> more;
+    for (size_t i = 0; i < columns.size(); i++) {
+      if (kept.contains(columns[i].drop) || columns[i].drop == rank) {
+        more.push_back({i, 0, columns[i].width});
+      }
     }
-    // Those that are as dear say little without one another, as what is read and what is written.
-    std::erase_if(fitted,
-                  [&](const FittedColumn& each) { return columns[each.column].drop == drop; });
+    if (rank == 0 || total(more) <= width) {
+      kept.insert(rank);
+      fitted = std::move(more);
+    }
   }
   // Even the columns that never go may be too many.
   while (total(fitted) > width && !fitted.empty()) {

@@ -34,7 +34,7 @@ enum Column : size_t {
 };
 
 constexpr RowColumn columns[] = {
-    {"state", "the finding that it is in, or blocked; sorted: what costs most first", 8, 0},
+    {"state", "the finding that it is in, or blocked; sorted: what costs most first", 10, 0},
     {.name = "lock",
      .help = "symbol, path or identifier",
      .width = 13,

@@ -656,10 +656,17 @@ Line TopModel::tab_line() {
     line.add(fmt::format("  of {}", fmt::join(pids_, ",")), Style::bold);
   }
   const RowColumn& column = columns_of(tab_)[view().sort];
-  line.add(fmt::format("  by {}{}, {} row{}", column_heading(column.name),
-                       view().reverse ? " reversed" : "", grouped(view().size()),
-                       view().size() == 1 ? "" : "s"),
-           Style::dim);
+  // All of it or as much as fits, but no half of a word.
+  const std::string order =
+      fmt::format("  by {}{}", column_heading(column.name), view().reverse ? " reversed" : "");
+  const std::string rows =
+      fmt::format("{} row{}", grouped(view().size()), view().size() == 1 ? "" : "s");
+  for (const std::string& text : {order + ", " + rows, order, "  " + rows}) {
+    if (line.width() + text.size() <= width_) {
+      line.add(text, Style::dim);
+      break;
+    }
+  }
   return cut(line, width_);
 }
 
