@@ -333,8 +333,8 @@ class SpecimenWorker {
     return answer;
   }
 
-  /// Asks what the sights need and notes what is shown now, if it was not before. `measured`: of one that locks or trace have
-  /// looked at already.
+  /// Asks what the sights need and notes what is shown now, if it was not before. `measured`: of
+  /// one that locks or trace have looked at already.
   void observe(const std::vector<std::unique_ptr<Standing>>& standing, bool measured = false) {
     if (!measured) {
       answers_.clear();

@@ -213,15 +213,11 @@ bool is_left(std::string_view verdict, const FixtureTruth& truth, const Answers&
 }
 
 bool is_near_limit(std::string_view name, const FixtureTruth& truth, const Answers& answers) {
-  const JsonValue& answer = answer_to(Question::limits, answers);
-  const std::set<int64_t> pids = truth.pids();
-  const bool is_any = name == "near-limit";
-  return any_of(member(answer, "limits"), [&](const JsonValue& limit) {
-    const std::string_view severity = text_of(member(limit, "severity"));
-    const bool is_near = severity == "warning" || severity == "critical";
-    return is_near && (is_any || text_of(member(limit, "name")) == name) &&
-           any_of(member(limit, "users"), [&](const JsonValue& user) {
-             return is_one_of(user, pids) || is_one_of(member(user, "pid"), pids);
+  const JsonValue& limits = member(answer_to(Question::limits, answers), "limits");
+  return any_of(member(truth.held, "limits"), [&](const JsonValue& own) {
+    return text_of(member(own, "name")) == name && any_of(limits, [&](const JsonValue& limit) {
+             const std::string_view severity = text_of(member(limit, "severity"));
+             return agrees(own, limit, false) && (severity == "warning" || severity == "critical");
            });
   });
 }

@@ -129,18 +129,30 @@ TEST_CASE("waits, full channels and attributes of ls", "[sight]") {
 }
 
 TEST_CASE("limits, signals and traced calls", "[sight]") {
+  constexpr const char* reached =
+      R"({"pids":[7],"limits":[{"name":"nofile","scope":"process:7","used":9,"limit":9}]})";
   const auto limits = [](const char* text, const char* answer) {
-    return shows("limits", text, Question::limits, answer);
+    return shows("limits", text, Question::limits, answer, reached);
   };
-  constexpr const char* near =
-      R"({"limits":[{"name":"nofile","severity":"warning","users":[{"pid":7}]}]})";
-  CHECK(limits("near-limit", near));
-  CHECK(limits("nofile", near));
-  CHECK_FALSE(limits("msgmni", near));
-  CHECK_FALSE(
-      limits("nofile", R"({"limits":[{"name":"nofile","severity":"warning","users":[]}]})"));
-  CHECK_FALSE(
-      limits("nofile", R"({"limits":[{"name":"nofile","severity":null,"users":[{"pid":7}]}]})"));
+  CHECK(limits(
+      "nofile",
+      R"({"limits":[{"name":"nofile","scope":"process:7","used":9,"limit":9,"severity":"critical"}]})"));
+  CHECK(limits(
+      "nofile",
+      R"({"limits":[{"name":"nofile","scope":"process:7","used":9,"limit":9,"severity":"warning"}]})"));
+  CHECK_FALSE(limits(
+      "msgmni",
+      R"({"limits":[{"name":"nofile","scope":"process:7","used":9,"limit":9,"severity":"critical"}]})"));
+  // One that is not near, one with another count, and that of somebody else.
+  CHECK_FALSE(limits(
+      "nofile",
+      R"({"limits":[{"name":"nofile","scope":"process:7","used":9,"limit":9,"severity":"info"}]})"));
+  CHECK_FALSE(limits(
+      "nofile",
+      R"({"limits":[{"name":"nofile","scope":"process:7","used":8,"limit":9,"severity":"critical"}]})"));
+  CHECK_FALSE(limits(
+      "nofile",
+      R"({"limits":[{"name":"nofile","scope":"process:8","used":9,"limit":9,"severity":"critical"}]})"));
 
   constexpr const char* process = R"({"processes":[{"pid":7,"signals":{"pending":["SIGUSR1"]}}]})";
   CHECK(shows("show", "pending SIGUSR1", Question::processes, process));
