@@ -98,13 +98,52 @@ std::string overtaken_text(const LockCase& at, const LockWaiter& waiter) {
                      nanoseconds_text(waiter.attempt_max_ns));
 }
 
+/// The threads of an rwlock wait at two words and wake each other at the other one, so that one
+/// attempt cannot be told from the next: what was seen of who had it while they waited tells.
+void find_reader_starvation(const LockCase& at, std::vector<Finding>& found) {
+  const uint64_t returned = fact_of(at.lock, "writers_returned").value_or(0);
+  const uint64_t kept_ns = fact_of(at.lock, "readers_kept_ns").value_or(0);
+  if (returned < at.thresholds.writer_returns || kept_ns < at.thresholds.attempt_ns) {
+    return;
+  }
+  std::vector<const LockWaiter*> readers;
+  for (const LockWaiter& waiter : at.waiters) {
+    if (waiter.read_max_ns >= kept_ns) {  // it is in this time that the writers came again
+      readers.push_back(&waiter);
+    }
+  }
+  if (readers.empty()) {
+    return;
+  }
+  std::vector<uint32_t> threads;
+  threads.reserve(readers.size());
+  uint64_t longest_ns = 0;
+  for (const LockWaiter* each : readers) {
+    threads.push_back(each->thread);
+    longest_ns = std::max(longest_ns, each->read_max_ns);
+  }
+  Finding finding = at.finding("starvation", Severity::warning, threads);
+  finding.summary = fmt::format(
+      "{} {} up to {} to read at {} while writers have it again and again", at.names(threads),
+      threads.size() == 1 ? "waits" : "wait", nanoseconds_text(longest_ns), lock_text(at.lock));
+  finding.evidence.push_back(
+      {"writers", fmt::format("one that had it before had it again, after another one, {} in {}",
+                              count_of(returned, "time"), nanoseconds_text(kept_ns))});
+  finding.advice =
+      "the lock prefers writers: let them write less often or more at a time, or take the default "
+      "kind of rwlock, PTHREAD_RWLOCK_PREFER_READER_NP";
+  found.push_back(std::move(finding));
+}
+
 }  // namespace
 
 void find_starvation(const LockCase& at, std::vector<Finding>& found) {
   constexpr size_t most = 8;
-  // The threads of an rwlock wait at two words and wake each other at the other one, so that one
-  // attempt cannot be told from the next; writers have a rule of their own.
-  if (!is_in_the_way(at.lock) || at.lock.primitive == "rwlock") {
+  if (at.lock.primitive == "rwlock") {
+    find_reader_starvation(at, found);  // writers have a rule of their own
+    return;
+  }
+  if (!is_in_the_way(at.lock)) {
     return;
   }
   const std::vector<Starved> starved = starved_at(at);

@@ -35,6 +35,8 @@ struct LockThresholds {
   uint64_t convoy_hold_ns = 10'000'000;
   /// Looks at which the readers of an rwlock had changed while a writer waited.
   uint64_t reader_changes = 4;
+  /// Writers that had an rwlock again, after another one, while a reader waited.
+  uint64_t writer_returns = 4;
   /// Looks in a row at which the oldest message of a queue was the same, and messages that were
   /// taken past it meanwhile: at most one is seen at each look.
   uint64_t head_looks = 5;

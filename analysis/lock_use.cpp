@@ -26,6 +26,7 @@ std::vector<LockWaiter> waiters_of(const LockUse& lock) {
     waiter.overtakes_max = std::max(waiter.overtakes_max, pair.overtakes_max);
     waiter.attempts += pair.attempts;
     waiter.attempt_max_ns = std::max(waiter.attempt_max_ns, pair.attempt_max_ns);
+    waiter.read_max_ns = std::max(waiter.read_max_ns, pair.read_max_ns);
   }
   std::stable_sort(waiters.begin(), waiters.end(),
                    [](const LockWaiter& a, const LockWaiter& b) { return a.wait_ns > b.wait_ns; });

@@ -22,6 +22,7 @@ struct LockWaiter {
   uint64_t overtakes_max = 0;  ///< of one attempt
   uint64_t attempts = 0;
   uint64_t attempt_max_ns = 0;
+  uint64_t read_max_ns = 0;  ///< as LockPair has it
   [[nodiscard]] uint64_t attempt_mean_ns() const {
     return attempts != 0 ? wait_ns / attempts : wait_ns;
   }

@@ -177,6 +177,9 @@ void LockCounts::add_pair(const pair_key& key, const pair_value& value) {
   pair.overtakes += value.overtakes;
   pair.overtakes_max = std::max<uint64_t>(pair.overtakes_max, value.overtakes_max);
   pair.attempts += value.attempts;
+  if (key.source == HOLDER_AT_16) {
+    pair.read_max_ns = std::max<uint64_t>(pair.read_max_ns, value.longest);
+  }
   pair.attempt_max_ns = std::max<uint64_t>(pair.attempt_max_ns, value.attempt_max);
 }
 
@@ -194,6 +197,7 @@ void LockCounts::add_kept(Use& use, const lock_pending& pending) {
   const uint32_t waiter = thread(static_cast<int32_t>(pending.tid), pid, pending.comm);
   LockPair& pair =
       pair_of(use, waiter, holder_of(use, pid, wait.kept_source, wait.kept_holder, waker));
+  const bool reads = wait.kept_source == HOLDER_AT_16;
   const size_t kept = std::min<size_t>(wait.kept, KEPT_MAX);
   for (size_t i = 0; i < kept; i++) {
     const uint64_t length = wait.kept_ns[i];
@@ -202,6 +206,7 @@ void LockCounts::add_kept(Use& use, const lock_pending& pending) {
     use.use.histogram.add(DurationHistogram::bucket_of_duration(length), 1);
     pair.wait_ns += length;
     pair.max_ns = std::max(pair.max_ns, length);
+    pair.read_max_ns = reads ? std::max(pair.read_max_ns, length) : pair.read_max_ns;
     pair.attempt_max_ns = std::max(pair.attempt_max_ns, length);
   }
   use.use.waits += kept;
@@ -246,6 +251,9 @@ void LockCounts::add_pending(const lock_pending& pending) {
   pair.unfinished++;
   pair.wait_ns += length;
   pair.max_ns = std::max(pair.max_ns, length);
+  if (wait.source == HOLDER_AT_16) {
+    pair.read_max_ns = std::max(pair.read_max_ns, length);
+  }
   if (wait.attempt_begin == 0) {
     pair.attempts++;
     pair.attempt_max_ns = std::max(pair.attempt_max_ns, length);

@@ -444,6 +444,10 @@ Result<LockWindow> LockProbe::State::window() {
       counts.add_fact(each.key, "readers_seen", each.looks);
       counts.add_fact(each.key, "readers_changed", each.changed);
     }
+    if (each.returned != 0) {
+      counts.add_fact(each.key, "writers_returned", each.returned);
+      counts.add_fact(each.key, "readers_kept_ns", each.kept_ns);
+    }
   }
   for (const ReaderWatch::Seen& each : readers_.seen()) {
     // A slow receiver of messages is what a queue is for.

@@ -84,6 +84,7 @@ struct LockPair {
   uint64_t overtakes_max = 0, overtakes = 0;
   uint64_t attempt_max_ns = 0;  ///< longest attempt: from its first wait to the end of its last
   uint64_t attempts = 0;
+  uint64_t read_max_ns = 0;  ///< longest single wait that was to read an rwlock that a writer had
 };
 
 /// Functions of a stack, innermost first, as text: "pthread_mutex_lock+0x12 (libc.so.6)".
@@ -134,6 +135,9 @@ struct LockUse {
   /// Facts of the object itself, by key, where the window looked at them:
   ///   readers_seen     looks at which readers had an rwlock while a writer waited
   ///   readers_changed  of these, looks at which there were other readers than at the one before
+  ///   writers_returned writers that had an rwlock, and then again after another one, in a span of
+  ///                    looks at which readers waited
+  ///   readers_kept_ns  how long that span was
   ///   head_stayed      looks in a row at which the oldest message of a queue was the same
   ///   received         messages that were taken out of the queue meanwhile
   ///   owner_gone       threads that wait at the end for an owner that has ended

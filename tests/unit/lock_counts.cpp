@@ -121,6 +121,23 @@ TEST_CASE("lock counts: who woke stands in where there is no owner by design", "
   CHECK(window.locks[0].attempt_p50_ns == 1'500);
 }
 
+TEST_CASE("lock counts: waits to read an rwlock that a writer has", "[locks]") {
+  Counting counting;
+  counting.counts.add_lock(set_key(1), value_of(2, 9'000));
+  pair_value pair{};
+  pair.epoch = epoch;
+  pair.waits = 1;
+  pair.longest = 5'000;
+  counting.counts.add_pair(behind(set_key(1), 11, 21, HOLDER_AT_12), pair);  // a writer
+  pair.longest = 4'000;
+  counting.counts.add_pair(behind(set_key(1), 12, 21, HOLDER_AT_16), pair);
+  const LockWindow window = counting.finish();
+  REQUIRE(window.locks.size() == 1);
+  for (const LockPair& each : window.locks[0].pairs) {
+    CHECK(each.read_max_ns == (window.threads[each.waiter].tid == 12 ? 4'000U : 0U));
+  }
+}
+
 TEST_CASE("lock counts: a wait in progress counts from the window's begin", "[locks]") {
   Counting counting;
   lock_value value = value_of(1, 1'000);

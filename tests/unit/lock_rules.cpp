@@ -391,6 +391,34 @@ TEST_CASE("a writer that waits while readers come and go", "[lock_rules]") {
   CHECK(judge_locks(paper.window).empty());
 }
 
+TEST_CASE("a reader that waits while writers have the lock again and again", "[lock_rules]") {
+  PaperWindow paper;
+  LockUse& lock = paper.lock("futex:30:0x10", Kind::futex, "rwlock", WaitPurpose::lock);
+  const uint32_t writer = paper.thread(30, 31, "writer"), reader = paper.thread(30, 32, "reader");
+  paper.wait(lock, writer, no_index, Waits{.count = 200, .each_ns = ms});
+  paper.wait(lock, reader, writer, Waits{.each_ns = 2 * second, .unfinished = 1});
+  lock.pairs[1].read_max_ns = 2 * second;
+  lock.facts = {{"writers_returned", 90}, {"readers_kept_ns", second}};
+  const std::vector<Finding> found = judge_locks(paper.window);
+  REQUIRE(has(found, "starvation"));
+  const Finding& finding = only(found, "starvation");
+  CHECK(finding.tids == std::vector<int32_t>{32});
+  CHECK(finding.summary.find("reader[30/32] waits up to 2.0s to read at rwlock") == 0);
+  CHECK(evidence(finding, "writers").find("90 times in 1.0s") != std::string::npos);
+  SECTION("each writer once: those that were there before") {
+    lock.facts = {{"writers_returned", 3}, {"readers_kept_ns", second}};
+    CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  }
+  SECTION("other readers than this one waited when they came again") {
+    lock.pairs[1].read_max_ns = second / 2;
+    CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  }
+  SECTION("not for long") {
+    lock.facts = {{"writers_returned", 90}, {"readers_kept_ns", 49 * ms}};
+    CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  }
+}
+
 TEST_CASE("a message that stays", "[lock_rules]") {
   PaperWindow paper;
   const uint32_t sender = paper.thread(30, 31, "sender");
