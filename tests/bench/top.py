@@ -1,12 +1,12 @@
 """ipcscope top beside htop, ss in a loop and lsof -r: CPU and memory of a refresh each second; what top costs the others"""
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# usage: ./dev bench top [DESCRIPTORS...]
+# usage: ./dev bench top [slowdown | DESCRIPTORS]...
 #
-# On crowds of 1,000, 100,000 and 500,000 descriptors (or of the sizes given), which are idle: the
-# share of one CPU that each program takes while it looks once a second, and its memory. Then a pipe
-# ping-pong and other loops are timed alone and while top is open on each of its tabs, in turns; the
-# least of several turns counts. What is not installed is named and left out.
+# slowdown: a pipe ping-pong and other loops are timed alone and while top is open on each of its
+# tabs, in turns; the least of several turns counts. DESCRIPTORS: on an idle crowd of so many, the
+# share of one CPU that each program takes while it looks once a second, and its memory; what is not
+# installed is named and left out. Without arguments: slowdown 1,000 100,000 500,000.
 # With --soak [MINUTES], top runs that long beside processes that come and go (ten minutes).
 # It prints what was reached of each goal; the exit status is 0 whatever comes out, but for the soak.
 
@@ -204,8 +204,7 @@ def slowdowns(goals):
 
 def soak(minutes):
     environment = dict(os.environ, IPCSCOPE_SOAK_SECONDS=str(round(minutes * 60)))
-    sys.exit(subprocess.run([f"{BIN}/ipcscope-live", "top lives beside processes that come and go"],
-                            env=environment).returncode)
+    sys.exit(subprocess.run([f"{BIN}/ipcscope-soak"], env=environment).returncode)
 
 
 def main():
@@ -215,8 +214,11 @@ def main():
     if arguments and arguments[0] == "--soak":
         soak(float(arguments[1]) if len(arguments) > 1 else 10)
     goals = Goals()
-    slowdowns(goals)
-    for size in [int(argument.replace(",", "")) for argument in arguments] or [1_000, 100_000, 500_000]:
+    for argument in arguments or ["slowdown", "1,000", "100,000", "500,000"]:
+        if argument == "slowdown":
+            slowdowns(goals)
+            continue
+        size = int(argument.replace(",", ""))
         with Crowd(size):
             on_crowd(size, goals)
     goals.show()

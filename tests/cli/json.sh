@@ -66,6 +66,27 @@ holds "show PID: threads" '.processes[0].threads | length == 1 and (.[0] | [has(
 holds "show PID: signals" '.processes[0].signals | keys == ["blocked","caught","ignored","pending"]'
 run show "$id"
 check "show ID in text" grep -qE "^ +writer +sleep\[$writer\]" "$SCRATCH/out"
+
+# top: each frame is a line with everything that is asked for.
+run top --json -n 2 -d 0.2
+jq -s . "$SCRATCH/out" >"$SCRATCH/frames" && mv "$SCRATCH/frames" "$SCRATCH/out"
+holds "top: two frames" 'length == 2'
+holds "top: head" "all(.[]; $head and .command == \"top\")"
+holds "top: every table" 'all(.[]; [.channels, .locks, .processes, .findings, .limits] | all(type == "array"))'
+holds "top: no channel twice" 'all(.[]; ([.channels[].id] | length) == ([.channels[].id] | unique | length))'
+holds "top: keys of a channel" 'all(.[].channels[]; [has("state", "rates", "fill_percent", "waiters", "longest_wait_ms", "active_pids", "endpoints", "waits")] | all)'
+holds "top: states" 'all(.[].channels[]; .state | IN(null, "busy", "near", "full", "blocked", "jammed"))'
+holds "top: rates" 'all(.[].channels[].rates, .[].processes[].rates; . == null or keys == ["read_bytes", "reads", "writes", "written_bytes"])'
+holds "top: no rates where nothing was measured" 'all(.[]; .rates_window_ms != null or all(.channels[]; .rates == null))'
+holds "top: keys of a process" 'all(.[].processes[]; keys - ["comm_hex", "user_hex"] ==
+  ["blocked_percent", "blocked_threads", "comm", "longest_wait_ms", "mostly_on", "pid", "rates", "state", "user", "wait_ms"])'
+holds "top: keys of a finding" 'all(.[].findings[]; [has("rule", "severity", "source", "seen_for_ms")] | all)'
+holds "top: the host" 'all(.[]; (.blocked | keys == ["in_the_way", "kinds", "threads"]) and .blocked.in_the_way <= .blocked.threads and .self.rss_bytes > 0 and (.lost | type) == "number")'
+run top --json -n 1 -d 0.2 --tab limits --top 3
+holds "top --tab: the others are not asked for" '[.channels, .locks, .processes, .findings] == [null, null, null, null]'
+holds "top --top" '.limits | length <= 3'
+run top --json -n 1 -d 0.2 --tab channels -p $writer
+holds "top -p: only its channels" "(.channels | length) > 0 and all(.channels[]; any(.endpoints[]; .pid == $writer) or any(.waits[]; .pid == $writer))"
 run doctor --json
 check "doctor: 0 or 1" test "$status" -le 1
 holds "doctor: head" "$head and .command == \"doctor\""

@@ -5,7 +5,8 @@
 . "$(dirname "$0")/harness.sh"
 
 full="ipcscope: cannot write the output: No space left on device"
-for arguments in ls 'ls --json' 'ls --raw' 'ls -H' "show $$" leaks 'leaks --json' limits 'limits --json' 'doctor' --help; do
+for arguments in ls 'ls --json' 'ls --raw' 'ls -H' "show $$" leaks 'leaks --json' limits 'limits --json' 'doctor' \
+  'top --batch -d 0.1' 'top --json -d 0.1' --help; do
   # shellcheck disable=SC2086
   "$IPCSCOPE" $arguments >/dev/full 2>"$SCRATCH/err"
   check "$arguments on a full disk: status 3" test $? -eq 3

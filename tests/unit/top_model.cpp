@@ -71,8 +71,8 @@ TEST_CASE("a page fits every screen", "[top]") {
   Many host;
   TopModel model({.utf8 = true});
   const auto check_all = [&] {
-    for (const size_t width : {1, 2, 10, 39, 40, 59, 80, 81, 132, 300}) {
-      for (const size_t height : {1, 2, 3, 5, 10, 13, 14, 20, 24, 100}) {
+    for (const size_t width : {1U, 2U, 10U, 39U, 40U, 59U, 80U, 81U, 132U, 300U}) {
+      for (const size_t height : {1U, 2U, 3U, 5U, 10U, 13U, 14U, 20U, 24U, 100U}) {
         model.resize(width, height);
         const Page page = model.page();
         CHECK(page.lines.size() == height);
@@ -85,11 +85,11 @@ TEST_CASE("a page fits every screen", "[top]") {
   };
   check_all();  // before the first frame
   model.take(host.give());
-  for (const char32_t tab : {'1', '2', '3', '4', '5'}) {
+  for (const char32_t tab : {U'1', U'2', U'3', U'4', U'5'}) {
     model.press(typed(tab));
     check_all();
   }
-  for (const char32_t pane : {'?', 'c', 's'}) {
+  for (const char32_t pane : {U'?', U'c', U's'}) {
     model.press(typed(pane));
     check_all();
     model.press({Key::escape});
