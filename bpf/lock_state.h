@@ -57,6 +57,12 @@ struct {
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } waker_stacks SEC(".maps");
 
+/** Of waker_copy; user space takes them when it looks at stacks. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 18);
+} copies SEC(".maps");
+
 /* New values: too large for the stack. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

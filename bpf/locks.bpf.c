@@ -71,7 +71,7 @@ int on_waking(u64 *ctx) {
       own->released = 1;
     }
     if (filter.stacks) {
-      count_stack(ctx, wait);
+      count_stack(ctx, self, wait);
     }
   }
   return 0;
