@@ -145,7 +145,7 @@ TEST_CASE("stacks of wakers without frame pointers") {
   CHECK(wakers > 100);
 }
 
-TEST_CASE("locks of more futexes than the kernel's map holds") {
+TEST_CASE("locks of more futexes than the kernel has room for") {
   RunningFixture fixture("locks-many", {"locks=17000"});  // of LOCKS_MAX, 16384 (bpf/lock_state.h)
   if (!fixture.is_possible()) {
     tell_impossible("seventeen thousand threads are not possible: " + fixture.reason());
