@@ -48,14 +48,6 @@ struct deep_state deep_state;
 #define SECOND_ARGUMENT(registers) ((registers)[1])
 #endif
 
-static __always_inline struct task_struct *this_thread(void) {
-#ifdef DIRECT_READS
-  return bpf_get_current_task_btf();
-#else
-  return (struct task_struct *)bpf_get_current_task();
-#endif
-}
-
 static __always_inline u32 user_word(u64 address) {
   u32 word = 0;
   bpf_probe_read_user(&word, sizeof word, (void *)address);

@@ -73,12 +73,16 @@ static __always_inline struct pair_value *find_pair(struct task_struct *task,
   key.source = wait->kept_source;
   struct pair_value *pair = bpf_map_lookup_elem(&pairs, &key);
   if (!pair) {
-    struct pair_value none = {};
-    none.waiter_pid = group_number(task);
-    none.epoch = lock_state.epoch;
-    bpf_probe_read_kernel(none.waiter_comm, sizeof none.waiter_comm,
+    const u32 zero = 0;
+    struct pair_value *none = bpf_map_lookup_elem(&fresh_pair, &zero);
+    if (!none) {
+      return NULL;
+    }
+    none->waiter_pid = group_number(task);
+    none->epoch = lock_state.epoch;
+    bpf_probe_read_kernel(none->waiter_comm, sizeof none->waiter_comm,
                           (void *)ADDRESS(task, task_struct, comm));
-    bpf_map_update_elem(&pairs, &key, &none, BPF_NOEXIST);
+    bpf_map_update_elem(&pairs, &key, none, BPF_NOEXIST);
     pair = bpf_map_lookup_elem(&pairs, &key);
     if (!pair) {
       return NULL;

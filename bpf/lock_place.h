@@ -163,12 +163,12 @@ static __always_inline bool find_key(struct task_struct *task, const struct call
 
 static __always_inline bool has_limit(const struct lock_call *what,
                                       const struct call_registers *call) {
-  u32 place = what->limit;
-  barrier_var(place);
-  if (place < 1 || place > 6) {
+  if (!what->limit) {
     return false;
   }
-  const u64 limit = call->args[place - 1];
+  u32 place = what->limit - 1;
+  barrier_var(place); /* so that every verifier sees the bound: it knows what a mask leaves */
+  const u64 limit = call->args[place & (CALL_ARGUMENTS - 1)];
   return what->limit_ms ? (s32)limit >= 0 : limit != 0;
 }
 

@@ -57,6 +57,12 @@ struct {
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } waker_stacks SEC(".maps");
 
+/** Of waker_copy; user space takes them when it looks at stacks. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 1 << 18);
+} copies SEC(".maps");
+
 /* New values: too large for the stack. */
 struct {
   __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -64,6 +70,13 @@ struct {
   __type(key, u32);
   __type(value, struct lock_value);
 } fresh SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, u32);
+  __type(value, struct pair_value);
+} fresh_pair SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);

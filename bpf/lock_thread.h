@@ -9,9 +9,22 @@
 #define PF_EXITING 4
 #define USER_CODE_SEGMENT 0x33 /* arch/x86/include/asm/segment.h */
 
+static __always_inline struct task_struct *this_thread(void) {
+#ifdef DIRECT_READS
+  return bpf_get_current_task_btf();
+#else
+  if (HAS_HELPER(get_current_task_btf)) { /* 5.11; what asks for the registers wants its type */
+    return bpf_get_current_task_btf();
+  }
+  return (struct task_struct *)bpf_get_current_task();
+#endif
+}
+
+#define CALL_ARGUMENTS 8 /* a power of two, for a place that is masked */
+
 struct call_registers {
   u64 number;
-  u64 args[6];
+  u64 args[CALL_ARGUMENTS]; /* the first six */
 };
 
 /** False for a thread of another word size, whose calls have other numbers. */
@@ -32,6 +45,8 @@ static __always_inline bool read_number(u64 regs, struct call_registers *call) {
 }
 
 static __always_inline void read_arguments(u64 regs, struct call_registers *call) {
+  call->args[6] = 0;
+  call->args[7] = 0;
 #if defined(__TARGET_ARCH_x86)
   call->args[0] = GET_TRUSTED(regs, pt_regs, di);
   call->args[1] = GET_TRUSTED(regs, pt_regs, si);
@@ -40,7 +55,7 @@ static __always_inline void read_arguments(u64 regs, struct call_registers *call
   call->args[4] = GET_TRUSTED(regs, pt_regs, r8);
   call->args[5] = GET_TRUSTED(regs, pt_regs, r9);
 #elif defined(__TARGET_ARCH_arm64)
-  bpf_probe_read_kernel(call->args, sizeof call->args, (void *)ADDRESS(regs, pt_regs, regs));
+  bpf_probe_read_kernel(call->args, 6 * sizeof *call->args, (void *)ADDRESS(regs, pt_regs, regs));
   call->args[0] = GET_TRUSTED(regs, pt_regs, orig_x0);
 #endif
 }

@@ -5,6 +5,7 @@
 
 #include "lock_counts.h"
 #include "lock_place.h"
+#include "user_registers.h"
 
 /* Who makes room or writes is looked at for one wait in eight at the same file. */
 #define SAMPLED_WAKES 7
@@ -73,8 +74,30 @@ static __always_inline void note_waker(struct task_struct *task, struct lock_wai
   wait->waker_exits = exits;
 }
 
-/** By frame pointers, which is all that can be had while the thread runs. */
-static __always_inline void count_stack(void *ctx, const struct lock_wait *wait) {
+static __always_inline void copy_stack(struct task_struct *self, const struct waker_key *key) {
+  struct waker_copy *copy = bpf_ringbuf_reserve(&copies, sizeof *copy, 0);
+  if (!copy) {
+    return; /* another one stands for it */
+  }
+  copy->key = *key;
+  const u64 regs = registers_of(self);
+  copy->instruction = copy_registers(regs, copy->registers);
+  copy->stack = GET_FAR(regs, pt_regs, sp);
+  copy->bytes = 0;
+  copy->reserved = 0;
+  /* Less where the stack ends before. */
+#pragma unroll
+  for (u32 bytes = COPY_MAX; bytes >= COPY_LEAST; bytes /= 2) {
+    if (!copy->bytes && !bpf_probe_read_user(copy->copy, bytes, (void *)copy->stack)) {
+      copy->bytes = bytes;
+    }
+  }
+  bpf_ringbuf_submit(copy, BPF_RB_NO_WAKEUP);
+}
+
+/** By frame pointers; now and then with what unwinding without them needs. */
+static __always_inline void count_stack(void *ctx, struct task_struct *self,
+                                        const struct lock_wait *wait) {
   struct waker_key key = {};
   key.lock = wait->key;
   key.tid = wait->waker;
@@ -84,11 +107,15 @@ static __always_inline void count_stack(void *ctx, const struct lock_wait *wait)
     return;
   }
   u64 *count = bpf_map_lookup_elem(&waker_stacks, &key);
+  const u64 before = count ? *count : 0;
   if (count) {
     __sync_fetch_and_add(count, 1);
   } else {
     const u64 one = 1;
     bpf_map_update_elem(&waker_stacks, &key, &one, BPF_NOEXIST);
+  }
+  if (before < COPIED_WAKES && !(before & (before + 1))) {
+    copy_stack(self, &key);
   }
 }
 

@@ -55,7 +55,7 @@ int on_waking(u64 *ctx) {
   if (!wait->attempt_begin && wait->waker_seen && wait->sleeps & SAMPLED_WAKES) {
     return 0; /* the waker of a little while ago stands for this one */
   }
-  struct task_struct *self = bpf_get_current_task_btf();
+  struct task_struct *self = this_thread();
   if (!GET_TRUSTED(self, task_struct, mm)) {
     return 0; /* an interrupt while the CPU idled, or the kernel itself */
   }
@@ -71,7 +71,7 @@ int on_waking(u64 *ctx) {
       own->released = 1;
     }
     if (filter.stacks) {
-      count_stack(ctx, wait);
+      count_stack(ctx, self, wait);
     }
   }
   return 0;
@@ -93,7 +93,7 @@ static __always_inline int note_blocker(u64 lock, s32 result) {
   if (!lock || !lock_state.measuring || result != FILE_LOCK_DEFERRED) {
     return 0;
   }
-  struct task_struct *self = bpf_get_current_task_btf();
+  struct task_struct *self = this_thread();
   if (!passes(self, group_number(self))) {
     return 0;
   }

@@ -3,6 +3,7 @@
 #ifndef IPCSCOPE_LOCKS_H
 #define IPCSCOPE_LOCKS_H
 #include "record.h"
+#include "registers.h"
 
 /* What a system call waits at, by which it is told who may end the wait. */
 enum lock_class {
@@ -192,6 +193,25 @@ struct waker_key {
   u32 pid;
   s32 stack; /* of the map of stacks */
   u32 reserved;
+};
+
+/*
+ * What it takes to find out, without frame pointers, where a waker was: its registers, and its
+ * stack from the stack pointer on. Sent for the first wake-up of a waker_key, the second, the
+ * fourth ...
+ */
+#define COPY_MAX 8192
+#define COPY_LEAST 512
+#define COPIED_WAKES 64
+
+struct waker_copy {
+  struct waker_key key;
+  u64 instruction;
+  u64 stack; /* where the copy begins */
+  u32 bytes; /* of the copy */
+  u32 reserved;
+  u64 registers[REGISTERS]; /* as registers_record has them */
+  u8 copy[COPY_MAX];
 };
 
 /* One thread's wait that is in progress; written by an iterator. */

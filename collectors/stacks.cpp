@@ -121,6 +121,25 @@ Result<std::vector<UserStack>> StackReader::stacks(int pid, std::span<const int>
   return stacks;
 }
 
+Result<UserStack> StackReader::stack_of(int pid, const StackCopy& copy) {
+  const auto deadline = Clock::now() + state_->limits.time;
+  Result<ProgramCode*> code = state_->code_of(pid, {&copy.tid, 1});
+  if (!code) {
+    return Failure(code.error());
+  }
+  ThreadRegisters registers{.tid = copy.tid, .known = ThreadRegisters::Known::all};
+  registers.instruction = copy.instruction;
+  std::copy_n(copy.registers.begin(), std::min(copy.registers.size(), registers.values.size()),
+              registers.values.begin());
+  UserStack stack;
+  stack.tid = copy.tid;
+  (*code)->lay_over(copy.address, copy.bytes);
+  (*code)->unwind(registers, state_->limits.frames, deadline, stack);
+  (*code)->lay_over(0, {});
+  (*code)->name_frames(stack, deadline);
+  return stack;
+}
+
 std::string StackReader::name_of_address(int pid, uint64_t address) {
   const Result<ProgramCode*> code = state_->code_of(pid, {});
   return code ? (*code)->name(address) : std::string();

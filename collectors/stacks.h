@@ -33,6 +33,15 @@ struct UserStack {
   std::string problem;    ///< why it is not complete
 };
 
+/// A thread as it was at some moment, copied when it was there.
+struct StackCopy {
+  int tid = 0;
+  uint64_t instruction = 0;
+  std::span<const uint64_t> registers;  ///< as DWARF numbers them; all of them
+  uint64_t address = 0;                 ///< where the copied part of the stack begins
+  std::span<const char> bytes;
+};
+
 struct StackLimits {
   size_t frames = 64;    ///< of one thread
   size_t threads = 256;  ///< of one process; those beyond it get a stack without frames
@@ -55,6 +64,9 @@ class StackReader {
   /// while it was looked at is looked at again, and is marked when it ran then too. Fails when the
   /// process's mappings cannot be read.
   Result<std::vector<UserStack>> stacks(int pid, std::span<const int> tids);
+  /// The stack of a thread that has gone on since. What is not in the copy is not looked at. Fails
+  /// as stacks() does.
+  Result<UserStack> stack_of(int pid, const StackCopy& copy);
   /// What is at an address of a process: "mutex_a", "table+0x40", "/usr/lib/x.so+0x4040" (as the
   /// object numbers it), "[heap]+0x40", "anonymous memory 7f12a000+0x40". Empty when nothing is
   /// there or it cannot be seen.

@@ -149,6 +149,7 @@ class LockProbe::State {
   ~State() {
     deep_.detach();
     ring_buffer__free(ring_);
+    ring_buffer__free(copies_);
     if (program_.destroy != nullptr) {
       program_.destroy(program_.skeleton);
     }
@@ -161,6 +162,7 @@ class LockProbe::State {
 
  private:
   static int take_news(void* context, void* data, size_t size) noexcept;
+  static int take_copy(void* context, void* data, size_t size) noexcept;
   void learn(const lock_news& news);
   void read_wakers();
   [[nodiscard]] std::vector<int> processes() const;
@@ -183,6 +185,7 @@ class LockProbe::State {
   const ProcRoot& proc_;
   lock_program program_{};
   ring_buffer* ring_ = nullptr;
+  ring_buffer* copies_ = nullptr;  ///< only with stacks
   std::bitset<kind_count> kinds_;
   uint64_t begin_ns_ = 0;
   lock_state last_{};  ///< what the programs had lost when the window began
@@ -215,6 +218,12 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   ring_ = ring_buffer__new(program_.news, take_news, this, nullptr);
   if (ring_ == nullptr) {
     return system_failure("BPF ring buffer");
+  }
+  if (with_stacks_) {
+    copies_ = ring_buffer__new(program_.copies, take_copy, this, nullptr);
+    if (copies_ == nullptr) {
+      return system_failure("BPF ring buffer");
+    }
   }
   const std::vector<int> before = processes();
   const Fd seed(::bpf_iter_create(program_.seed_link));
@@ -312,6 +321,13 @@ int LockProbe::State::take_news(void* context, void* data, size_t size) noexcept
   return 0;
 }
 
+int LockProbe::State::take_copy(void* context, void* data, size_t size) noexcept {
+  if (size >= sizeof(waker_copy)) {
+    static_cast<State*>(context)->stacks_.add_copy(*static_cast<const waker_copy*>(data));
+  }
+  return 0;
+}
+
 void LockProbe::State::learn(const lock_news& news) {
   lock_value value{};
   if (::bpf_map_lookup_elem(program_.locks, &news.key, &value) != 0) {
@@ -381,6 +397,7 @@ void LockProbe::State::choose_readers() {
 }
 
 void LockProbe::State::read_wakers() {
+  ring_buffer__consume(copies_);
   for (const auto& [key, count] : entries<waker_key, u64>(program_.waker_stacks)) {
     std::array<uint64_t, LOCK_FRAMES> addresses{};
     if (::bpf_map_lookup_elem(program_.stacks, &key.stack, addresses.data()) == 0) {

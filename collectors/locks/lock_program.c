@@ -33,6 +33,7 @@
     program->aliases = MAP(aliases);                                  \
     program->stacks = MAP(stacks);                                    \
     program->waker_stacks = MAP(waker_stacks);                        \
+    program->copies = MAP(copies);                                    \
     program->seed_link = LINK(seed_waits);                            \
     program->pending_link = LINK(pending_waits);                      \
     program->queues_link = LINK(look_at_queues);                      \

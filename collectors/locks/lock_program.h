@@ -49,6 +49,7 @@ struct lock_program {
   int aliases;
   int stacks;
   int waker_stacks;
+  int copies;    /* ring buffer */
   int seed_link; /* iterators */
   int pending_link;
   int queues_link;

@@ -26,12 +26,21 @@ std::string frame_text(const Frame& frame) {
   return fmt::format("{}+0x{:x} ({})", frame.function, frame.offset, object);
 }
 
+StackLimits stack_limits() {
+  StackLimits limits;
+  limits.time = std::chrono::milliseconds(200);
+  limits.frames = LOCK_FRAMES;
+  return limits;
+}
+
 template <typename T>
 std::string bytes_of(const T& value) {
   return {reinterpret_cast<const char*>(&value), sizeof value};
 }
 
 }  // namespace
+
+LockStacks::LockStacks(const ProcRoot& proc) : proc_(proc), reader_(proc, stack_limits()) {}
 
 /// Whether the stack was that of the wait, and not of what the thread did next.
 bool LockStacks::still_waits(const lock_pending& thread) const {
@@ -54,10 +63,7 @@ void LockStacks::look(const std::vector<lock_pending>& waiting) {
     return a->wait.begin > b->wait.begin;
   });
   order.resize(std::min(order.size(), threads_at_a_time));
-  StackLimits limits;
-  limits.time = std::chrono::milliseconds(200);
-  limits.frames = LOCK_FRAMES;
-  StackReader reader(proc_, limits);
+  StackReader reader(proc_, stack_limits());
   for (const lock_pending* each : order) {
     const auto tid = static_cast<int>(each->tid);
     const auto stacks = reader.stacks(static_cast<int>(each->pid), {&tid, 1});
@@ -104,6 +110,58 @@ void LockStacks::add_waker(const waker_key& key, const std::array<uint64_t, LOCK
   }
 }
 
+void LockStacks::add_copy(const waker_copy& copy) {
+  const Result<UserStack> stack = reader_.stack_of(
+      static_cast<int>(copy.key.pid), {.tid = static_cast<int>(copy.key.tid),
+                                       .instruction = copy.instruction,
+                                       .registers = copy.registers,
+                                       .address = copy.stack,
+                                       .bytes = {reinterpret_cast<const char*>(copy.copy),
+                                                 std::min<size_t>(copy.bytes, COPY_MAX)}});
+  if (!stack || stack->frames.empty()) {
+    return;
+  }
+  Unwound found;
+  found.problem = stack->problem;
+  found.copies = 1;
+  for (const Frame& frame : stack->frames) {
+    found.frames.push_back(frame_text(frame));
+  }
+  std::vector<Unwound>& known = unwound_[bytes_of(copy.key)];
+  const auto same = std::find_if(known.begin(), known.end(),
+                                 [&](const Unwound& each) { return each.frames == found.frames; });
+  if (same != known.end()) {
+    same->copies++;
+  } else {
+    known.push_back(std::move(found));
+  }
+}
+
+/// A waker's stack, by what its copies were: each stands for its share of the wake-ups.
+void LockStacks::add_unwound(const Stack& stack, const std::vector<Unwound>& unwound,
+                             std::vector<Stack>& to) {
+  uint64_t copies = 0;
+  for (const Unwound& each : unwound) {
+    copies += each.copies;
+  }
+  uint64_t left = stack.count;
+  for (const Unwound& each : unwound) {
+    const bool is_last = &each == &unwound.back();
+    const uint64_t share = is_last ? left : std::min(left, stack.count * each.copies / copies);
+    left -= share;
+    if (share == 0) {
+      continue;
+    }
+    Stack& part = to.emplace_back(stack);
+    part.count = share;
+    // Where a copy was too short, frame pointers may have led further.
+    if (each.problem.empty() || each.frames.size() >= stack.frames.size()) {
+      part.frames = each.frames;
+      part.problem = each.problem;
+    }
+  }
+}
+
 void LockStacks::forget() {
   waiters_.clear();
   for (auto& [key, waker] : wakers_) {
@@ -118,7 +176,12 @@ std::vector<LockStacks::Stack> LockStacks::all() const {
     all.push_back(stack);
   }
   for (const auto& [key, waker] : wakers_) {
-    if (waker.stack.count != 0) {
+    if (waker.stack.count == 0) {
+      continue;
+    }
+    if (const auto unwound = unwound_.find(key); unwound != unwound_.end()) {
+      add_unwound(waker.stack, unwound->second, all);
+    } else {
       all.push_back(waker.stack);
     }
   }

@@ -30,7 +30,7 @@ class LockStacks {
     std::string problem;
   };
 
-  explicit LockStacks(const ProcRoot& proc) : proc_(proc) {}
+  explicit LockStacks(const ProcRoot& proc);
 
   /// Looks at a few of the threads that wait now. Programs without frame pointers are unwound, too:
   /// a thread that sleeps can be looked at for long enough.
@@ -39,6 +39,8 @@ class LockStacks {
   /// woke somebody from there since measuring began.
   void add_waker(const waker_key& key, const std::array<uint64_t, LOCK_FRAMES>& addresses,
                  uint64_t count);
+  /// What the kernel copied of a waker, a few times: it is unwound now, while its process lives.
+  void add_copy(const waker_copy& copy);
   /// Counts begin anew.
   void forget();
   [[nodiscard]] std::vector<Stack> all() const;
@@ -53,6 +55,17 @@ class LockStacks {
     uint64_t before = 0;  ///< counted before the window began
   };
   std::map<std::string, Waker> wakers_;  ///< by the bytes of the key
+  /// Of a waker, likewise: what unwinding found, and how often. Without frame pointers different
+  /// stacks may have the same key.
+  struct Unwound {
+    std::vector<std::string> frames;
+    std::string problem;
+    uint64_t copies = 0;
+  };
+  static void add_unwound(const Stack& stack, const std::vector<Unwound>& unwound,
+                          std::vector<Stack>& to);
+  std::map<std::string, std::vector<Unwound>> unwound_;
+  StackReader reader_;
 };
 
 }  // namespace ipcscope

@@ -206,7 +206,23 @@ void AddressSpace::prefetch(std::span<const uint64_t> addresses) {
   fetch(wanted);
 }
 
+void AddressSpace::lay_over(uint64_t address, std::span<const char> bytes) {
+  const UserMapping* mapping = bytes.empty() ? nullptr : find(address);
+  over_begin_ = mapping != nullptr ? mapping->start : 0;
+  over_end_ = mapping != nullptr ? mapping->end : 0;
+  over_address_ = address;
+  over_ = bytes;
+}
+
 bool AddressSpace::read(uint64_t address, void* to, size_t size) {
+  if (over_begin_ <= address && address < over_end_) {
+    const uint64_t from = address - over_address_;
+    if (address < over_address_ || from > over_.size() || size > over_.size() - from) {
+      return false;
+    }
+    std::memcpy(to, over_.data() + from, size);
+    return true;
+  }
   while (size > 0) {
     const uint64_t start = address & ~(page_size - 1);
     auto found = pages_.find(start);

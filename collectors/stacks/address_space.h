@@ -51,6 +51,9 @@ class AddressSpace {
   /// Reads the pages from each address on, many with one system call.
   void prefetch(std::span<const uint64_t> addresses);
   void forget() { pages_.clear(); }
+  /// From now on, of the mapping that has this address, these bytes alone are read; they have to
+  /// live as long. None: everything is read again.
+  void lay_over(uint64_t address, std::span<const char> bytes);
 
   /// The file of a module, open for reading; none when it is not local, is not the mapped one any
   /// more, or may not be opened.
@@ -87,6 +90,9 @@ class AddressSpace {
   std::vector<UserMapping> mappings_;
   std::vector<UserModule> modules_;
   std::unordered_map<uint64_t, std::unique_ptr<Page>> pages_;
+  uint64_t over_begin_ = 0, over_end_ = 0;  ///< that mapping
+  uint64_t over_address_ = 0;
+  std::span<const char> over_;
 };
 
 }  // namespace ipcscope

@@ -425,6 +425,10 @@ Result<std::unique_ptr<ProgramCode>> ProgramCode::open(const ProcRoot& proc, int
 
 void ProgramCode::forget_memory() { state_->space.forget(); }
 
+void ProgramCode::lay_over(uint64_t address, std::span<const char> bytes) {
+  state_->space.lay_over(address, bytes);
+}
+
 void ProgramCode::prefetch_stacks(std::span<const ThreadRegisters> threads) {
   std::vector<uint64_t> stacks;
   for (const ThreadRegisters& thread : threads) {

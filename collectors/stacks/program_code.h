@@ -25,6 +25,8 @@ class ProgramCode {
   ProgramCode& operator=(const ProgramCode&) = delete;
 
   void forget_memory();
+  /// As AddressSpace::lay_over().
+  void lay_over(uint64_t address, std::span<const char> bytes);
   /// Reads the ends of these threads' stacks with few system calls.
   void prefetch_stacks(std::span<const ThreadRegisters> threads);
   /// The addresses of a thread's frames, without their names.

@@ -4,12 +4,14 @@
 //
 // usage: ipcscope-load KIND ROUNDS [REPEATS]    the least of the repeats is printed
 //   getppid, zero (reads of /dev/zero), own-pipe (write and read by one thread), pipe, unix, mq,
-//   msg (ping-pong of two processes on one CPU), mutex (two threads)
+//   msg, futex (ping-pong of two processes on one CPU), mutex (two threads)
 #include <fcntl.h>
 #include <mqueue.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -119,6 +121,29 @@ double over_msg(long rounds) {
   return took;
 }
 
+/// Two semaphores, which nobody spins at.
+double over_futexes(long rounds) {
+  struct Shared {
+    sem_t there, back;
+  };
+  void* memory =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  auto* shared = static_cast<Shared*>(memory);
+  sem_init(&shared->there, 1, 0);
+  sem_init(&shared->back, 1, 0);
+  const double took = together(rounds, [&](bool is_child) {
+    if (is_child) {
+      sem_wait(&shared->there);
+      sem_post(&shared->back);
+    } else {
+      sem_post(&shared->there);
+      sem_wait(&shared->back);
+    }
+  });
+  munmap(memory, sizeof(Shared));
+  return took;
+}
+
 double mutex(long rounds) {
   struct Shared {
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -175,6 +200,8 @@ double run(const char* kind, long rounds) {
     took = over_queues(rounds);
   } else if (std::strcmp(kind, "msg") == 0) {
     took = over_msg(rounds);
+  } else if (std::strcmp(kind, "futex") == 0) {
+    took = over_futexes(rounds);
   } else if (std::strcmp(kind, "mutex") == 0) {
     took = mutex(rounds);
   } else {

@@ -18,8 +18,8 @@ namespace {
 /// `locks` of some processes, which measures until it is told to stop.
 class Measurement {
  public:
-  explicit Measurement(const std::string& pids)
-      : program_(ipcscope_command({"locks", "--json", "-d", "60", "-p", pids})) {
+  explicit Measurement(const std::string& pids, const std::string& option = "--json")
+      : program_(ipcscope_command({"locks", "--json", "-d", "60", option, "-p", pids})) {
     if (!program_.await_error("ipcscope: measuring", Seconds(20))) {
       program_.end();
       throw std::runtime_error("locks does not measure: " + program_.errors());
@@ -112,4 +112,64 @@ TEST_CASE("locks of ten thousand futexes") {
     tell_impossible("ten thousand threads are not possible");
     CHECK_FALSE(in_ci());
   }
+}
+
+TEST_CASE("stacks of wakers without frame pointers") {
+  RunningFixture fixture("locks-mutex");
+  Measurement measurement(players_of(fixture), "--stacks");
+  fixture.work();
+  const Document answer = measurement.stop();
+  CHECK_THAT(fixture.stop(), Catch::Equals(""));
+  double wakers = 0, whole = 0;
+  for (const Json& lock : member(answer, "locks").GetArray()) {
+    if (text_of(member(lock, "primitive")) != "mutex") {
+      continue;
+    }
+    for (const Json& stack : member(lock, "stacks").GetArray()) {
+      if (text_of(member(stack, "role")) != "waker") {
+        continue;
+      }
+      const std::string frames = print(member(stack, "frames"), 4000);
+      const double count = member(stack, "count").GetDouble();
+      wakers += count;
+      // Down to where the thread began, by way of who gave the mutex back.
+      const bool is_whole = member(stack, "problem").IsNull() &&
+                            frames.find("pthread_mutex_unlock") != std::string::npos &&
+                            frames.find("take_turns") != std::string::npos;
+      whole += is_whole ? count : 0;
+      INFO(frames << print(member(stack, "problem"), 200));
+      CHECK(is_whole);
+    }
+  }
+  fmt::print("{:.0f} of {:.0f} wake-ups of which the whole stack is known\n", whole, wakers);
+  CHECK(wakers > 100);
+}
+
+TEST_CASE("locks of more futexes than the kernel has room for") {
+  RunningFixture fixture("locks-many", {"locks=17000"});  // of LOCKS_MAX, 16384 (bpf/lock_state.h)
+  if (!fixture.is_possible()) {
+    tell_impossible("seventeen thousand threads are not possible: " + fixture.reason());
+    CHECK_FALSE(in_ci());
+    return;
+  }
+  Measurement measurement(players_of(fixture));
+  const Document did = fixture.work();
+  const Document answer = measurement.stop();
+  CHECK_THAT(fixture.stop(), Catch::Equals(""));
+  const double waits = member(member(did, "locks")[0], "waits").GetDouble();
+  double seen = 0, distinct = 0;
+  for (const Json& lock : member(answer, "locks").GetArray()) {
+    if (text_of(member(lock, "kind")) == "futex") {
+      seen += member(lock, "waits").GetDouble();
+      distinct++;
+    }
+  }
+  const double lost = member(member(answer, "lost"), "locks").GetDouble();
+  fmt::print("{:.0f} of {:.0f} waits at {:.0f} futexes, {:.0f} counted as lost\n", seen, waits,
+             distinct, lost);
+  CHECK(lost > 0);
+  CHECK(distinct > 16000);
+  CHECK(seen + lost > 0.99 * waits);
+  CHECK(seen + lost < 1.01 * waits);
+  CHECK(text_of(member(member(answer, "coverage")[0], "state")) == "partial");
 }
