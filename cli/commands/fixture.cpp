@@ -157,9 +157,8 @@ int run_one(const Options& options, const Stage& stage, const Catalogue& catalog
     command.push_back("seed=" + given.seed);
   }
   if (::isatty(STDERR_FILENO) != 0) {
-    // The fixture takes this process's place, and with it its number.
     Output notes(STDERR_FILENO);
-    write_fixture_hint(notes, stage.terminal, fixture, ::getpid());
+    write_fixture_hint(notes, stage.terminal, fixture);
     notes.close();
   }
   return become(std::move(command));

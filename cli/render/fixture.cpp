@@ -14,9 +14,11 @@ namespace ipcscope {
 namespace {
 
 bool works(const FixtureEntry& fixture) {
-  return std::any_of(fixture.sights.begin(), fixture.sights.end(), [](const FixtureSight& each) {
-    return each.command == "locks" || each.command == "trace";
-  });
+  const std::string_view name = fixture.name;
+  return name.starts_with("use-") || name.starts_with("busy-") || name.starts_with("locks-") ||
+         std::any_of(fixture.sights.begin(), fixture.sights.end(), [](const FixtureSight& each) {
+           return each.command == "locks" || each.command == "trace";
+         });
 }
 
 std::string problem_of(const FixtureEntry& fixture) {
@@ -24,15 +26,6 @@ std::string problem_of(const FixtureEntry& fixture) {
     return fixture.problem;
   }
   return fixture.lookalike_of.empty() ? "-" : "(look-alike)";
-}
-
-/// "PID" as a word of its own becomes the number.
-std::string with_pid(std::string command, pid_t pid) {
-  const size_t at = command.find(" PID");
-  if (at != std::string::npos && (at + 4 == command.size() || command[at + 4] == ' ')) {
-    command.replace(at + 1, 3, fmt::format("{}", pid));
-  }
-  return command;
 }
 
 }  // namespace
@@ -98,8 +91,7 @@ void write_fixture(Output& out, const Terminal& terminal, const Catalogue& catal
   part("run", fmt::format("ipcscope fixture run {}", fixture.name));
 }
 
-void write_fixture_hint(Output& out, const Terminal& terminal, const FixtureEntry& fixture,
-                        pid_t pid) {
+void write_fixture_hint(Output& out, const Terminal& terminal, const FixtureEntry& fixture) {
   const auto line = [&](std::string_view label, std::string_view text) {
     if (!text.empty()) {
       write_wrapped(out, terminal, fmt::format("{:<9}", label), 9, text);
@@ -108,7 +100,12 @@ void write_fixture_hint(Output& out, const Terminal& terminal, const FixtureEntr
   line("here is", fixture.reproduces);
   line("look for", fixture.look_for);
   for (size_t i = 0; i < fixture.commands.size(); i++) {
-    line(i == 0 ? "try" : "", with_pid(fixture.commands[i], pid));
+    line(i == 0 ? "try" : "", fixture.commands[i]);
+  }
+  const bool needs_pid = std::any_of(fixture.commands.begin(), fixture.commands.end(),
+                                     [](const std::string& each) { return each.ends_with(" PID"); });
+  if (needs_pid) {
+    line("PID", "the processes of the fixture, `pids` in the line below");
   }
   line("then", works(fixture) ? "Enter 'go', and it works; Ctrl-C ends it" : "Ctrl-C ends it");
 }

@@ -16,9 +16,8 @@ void write_fixture_list(Output& out, const Terminal& terminal,
 /// The runbook of one.
 void write_fixture(Output& out, const Terminal& terminal, const Catalogue& catalogue,
                    const FixtureEntry& fixture);
-/// What somebody wants to know who has just started it as process `pid`.
-void write_fixture_hint(Output& out, const Terminal& terminal, const FixtureEntry& fixture,
-                        pid_t pid);
+/// What somebody wants to know who has just started it, above its truth.
+void write_fixture_hint(Output& out, const Terminal& terminal, const FixtureEntry& fixture);
 void write_fixtures_json(Output& out, const std::vector<const FixtureEntry*>& fixtures);
 
 }  // namespace ipcscope

@@ -15,13 +15,23 @@ namespace ipcscope {
 
 namespace {
 
-std::string text_of_sight(const FixtureSight& sight) {
-  return fmt::format("{} ({})", sight.command, sight.shows);
-}
-
+/// Each command once, with all that it shows: "why (deadlock), ls (full, wait write)".
 std::string join(const std::vector<FixtureSight>& sights) {
-  std::vector<std::string> texts(sights.size());
-  std::transform(sights.begin(), sights.end(), texts.begin(), text_of_sight);
+  std::vector<std::pair<std::string_view, std::string>> commands;
+  for (const FixtureSight& each : sights) {
+    const auto known = std::find_if(commands.begin(), commands.end(), [&](const auto& other) {
+      return other.first == each.command;
+    });
+    if (known == commands.end()) {
+      commands.emplace_back(each.command, each.shows);
+    } else {
+      known->second += ", " + each.shows;
+    }
+  }
+  std::vector<std::string> texts(commands.size());
+  std::transform(commands.begin(), commands.end(), texts.begin(), [](const auto& each) {
+    return fmt::format("{} ({})", each.first, each.second);
+  });
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
