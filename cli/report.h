@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "collectors/model/snapshot.h"
+#include "collectors/protocol.h"
 
 namespace ipcscope {
 
@@ -13,6 +15,7 @@ struct ListReport {
   std::string_view command = "ls";
   const Snapshot& snapshot;
   std::vector<ChannelIndex> channels;
+  std::optional<Protocols> protocols = {};  ///< nothing: not asked for
 };
 
 /// False when something could not be seen.

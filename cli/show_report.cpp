@@ -216,6 +216,7 @@ std::vector<ChannelIndex> matching_channels(const Snapshot& snapshot, std::strin
 void complete(ShowReport& report, const ProcRoot& proc) {
   const Snapshot& snapshot = report.snapshot;
   const Channels channels(snapshot);
+  report.protocols = find_protocols(snapshot, report.channels, proc);
   report.own_namespaces = read_process_facts(proc, ::getpid(), false).namespaces;
   for (const ProcessIndex process : report.processes) {
     const int pid = snapshot.processes[process].pid;

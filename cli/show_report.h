@@ -8,6 +8,7 @@
 
 #include "collectors/model/snapshot.h"
 #include "collectors/process_facts.h"
+#include "collectors/protocol.h"
 
 namespace ipcscope {
 
@@ -32,6 +33,7 @@ struct ShowReport {
   const Snapshot& snapshot;
   std::vector<ChannelIndex> channels;   ///< asked for
   std::vector<ProcessIndex> processes;  ///< asked for
+  Protocols protocols;                  ///< of the channels asked for
   /// By pid: of the processes asked for, with threads; of those at the channels asked for, without.
   std::map<int, ProcessFacts> facts;
   std::map<Kind, std::vector<KernelLimit>> limits;  ///< by kind, of the channels asked for

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
 #include "cli/filter.h"
@@ -74,6 +76,11 @@ Result<ListForm> make_form(const Options& options) {
   return form;
 }
 
+bool wants_protocols(const ListForm& form) {
+  return std::any_of(form.columns.begin(), form.columns.end(),
+                     [](const Column& each) { return each.name == protocol_column; });
+}
+
 }  // namespace
 
 int run_ls(const Options& options, const Stage& stage) {
@@ -104,8 +111,10 @@ int run_ls(const Options& options, const Stage& stage) {
       return stage.no_target(fmt::format("process {} could not be seen", pid));
     }
   }
-  const ListReport report = {.snapshot = *snapshot,
-                             .channels = filter->select(*snapshot, stage.proc)};
+  ListReport report = {.snapshot = *snapshot, .channels = filter->select(*snapshot, stage.proc)};
+  if (wants_protocols(*form)) {
+    report.protocols = find_protocols(*snapshot, report.channels, stage.proc);
+  }
   if (options.json) {
     write_list_json(stage.out, report);
     return finish_answer(options, stage, *snapshot);

@@ -91,8 +91,13 @@ void write_own_head(Json& json, std::string_view command, const std::vector<Cove
   write_head(json, command, none);
 }
 
-ChannelJson::ChannelJson(Output& out, Json& json, const Snapshot& snapshot)
-    : out_(out), json_(json), snapshot_(snapshot), names_(snapshot.processes.size()) {}
+ChannelJson::ChannelJson(Output& out, Json& json, const Snapshot& snapshot,
+                         const Protocols* protocols)
+    : out_(out),
+      json_(json),
+      snapshot_(snapshot),
+      protocols_(protocols),
+      names_(snapshot.processes.size()) {}
 
 const ChannelJson::Names& ChannelJson::names(ProcessIndex index) {
   Names& names = names_[index];
@@ -215,6 +220,22 @@ void ChannelJson::write(const Channel& channel) {
   json_.end_object();
 }
 
+void ChannelJson::write_protocol(const Channel& channel) {
+  if (protocols_ == nullptr) {
+    return;
+  }
+  json_.key("protocol");
+  const auto found = protocols_->find(static_cast<ChannelIndex>(&channel - &snapshot_.channels[0]));
+  if (found == protocols_->end()) {
+    json_.null();
+    return;
+  }
+  json_.begin_object();
+  json_.member("name", found->second.name);
+  json_.member("from", found->second.from);
+  json_.end_object();
+}
+
 void ChannelJson::write_members(const Channel& channel) {
   json_.text("id", channel.id);
   json_.member("kind", kind_name(channel.kind));
@@ -235,6 +256,7 @@ void ChannelJson::write_members(const Channel& channel) {
     json_.key("owner");
     json_.null();
   }
+  write_protocol(channel);
   json_.key("attributes");
   json_.begin_object();
   for (const Attribute& attribute : snapshot_.attributes_of(channel)) {

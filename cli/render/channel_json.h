@@ -23,7 +23,9 @@ void write_coverage(Json& json, const std::vector<Coverage>& coverage);
 /// common, their processes, is escaped once.
 class ChannelJson {
  public:
-  ChannelJson(Output& out, Json& json, const Snapshot& snapshot);
+  /// protocols: nothing where nobody asked for them; then the member is not there.
+  ChannelJson(Output& out, Json& json, const Snapshot& snapshot,
+              const Protocols* protocols = nullptr);
 
   void write(const Channel& channel);
   /// Without the brackets, for those who have more to say of it.
@@ -37,6 +39,7 @@ class ChannelJson {
     std::string back;   ///< ,"ns_pid":2}
   };
 
+  void write_protocol(const Channel& channel);
   void write(const Endpoint& endpoint);
   void write(const Attribute& attribute);
   const Names& names(ProcessIndex process);
@@ -44,6 +47,7 @@ class ChannelJson {
   Output& out_;
   Json& json_;
   const Snapshot& snapshot_;
+  const Protocols* protocols_;
   std::vector<Names> names_;
   UserNames users_;
 };

@@ -64,6 +64,13 @@ std::optional<uint64_t> memory_size(const Snapshot& snapshot, const Channel& cha
 
 using Context = ColumnContext;
 
+/// A word that contains no blank.
+std::string spelled_raw(std::string_view text) {
+  std::string word(text);
+  std::replace(word.begin(), word.end(), ' ', '_');
+  return word;
+}
+
 void write_id(Context& c, const Channel& channel, const Column&, std::string& out) {
   append_escaped(out, channel.id, c.who.style());
 }
@@ -220,6 +227,16 @@ void write_ns(Context&, const Channel& channel, const Column&, std::string& out)
   }
 }
 
+void write_protocol(Context& c, const Channel& channel, const Column&, std::string& out) {
+  if (c.protocols == nullptr) {
+    return;
+  }
+  const auto index = static_cast<ChannelIndex>(&channel - c.who.snapshot().channels.data());
+  if (const auto found = c.protocols->find(index); found != c.protocols->end()) {
+    out += c.raw ? spelled_raw(found->second.name) : std::string(found->second.name);
+  }
+}
+
 void write_role(Context& c, const Channel& channel, const Column&, std::string& out) {
   unsigned seen = 0;
   for (const Endpoint& endpoint : c.who.snapshot().endpoints_of(channel)) {
@@ -282,6 +299,7 @@ std::vector<Column> make_columns() {
       {"owner", "user who owns it", write_owner},
       {"mode", "permissions", write_mode},
       {"ns", "namespace, where it is not ipcscope's own", write_ns},
+      {protocol_column, "what is spoken, by name, port or library", write_protocol},
       {"role", "roles; in a tree, of the row's process", write_role, false, true},
       {"fds", "descriptors; in a tree, of the row's process", write_fds, false, true},
       {"others", "processes; in a tree, other than the row's", write_others, false, true, true},

@@ -9,6 +9,7 @@
 #include "cli/render/table.h"
 #include "cli/render/who.h"
 #include "collectors/base/result.h"
+#include "collectors/protocol.h"
 
 namespace ipcscope {
 
@@ -16,7 +17,8 @@ namespace ipcscope {
 struct ColumnContext {
   Who& who;
   UserNames& users;
-  bool raw = false;  ///< sizes in bytes, times in milliseconds
+  bool raw = false;                      ///< sizes in bytes, times in milliseconds
+  const Protocols* protocols = nullptr;  ///< nothing: not asked for
   /// The process whose row it is, in a tree.
   ProcessIndex process = no_index;
 };
@@ -42,6 +44,9 @@ std::optional<unsigned> fullness(const Channel& channel);
 
 /// Appends the value of an attribute for people, escaped.
 void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style);
+
+/// The column for which Protocols are to be found.
+inline constexpr std::string_view protocol_column = "protocol";
 
 /// Every column, in the order in which -H lists them.
 const std::vector<Column>& all_columns();

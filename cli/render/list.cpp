@@ -15,6 +15,10 @@ EscapeStyle escape_style(const Terminal& terminal, const ListForm& form) {
   return {.utf8 = terminal.utf8, .blanks = form.raw};
 }
 
+const Protocols* protocols_of(const ListReport& report) {
+  return report.protocols ? &*report.protocols : nullptr;
+}
+
 Table make_table(const ListForm& form) {
   std::vector<TableColumn> columns;
   if (form.tree) {
@@ -116,7 +120,7 @@ class TreeWriter {
         form_(form),
         forest_(report),
         who_(report.snapshot, escape_style(terminal, form)),
-        context_{who_, users_, form.raw},
+        context_{who_, users_, form.raw, protocols_of(report)},
         table_(make_table(form)) {
     const bool utf8 = terminal.utf8;
     branch_ = form.raw ? "" : utf8 ? "├─" : "|-";
@@ -194,7 +198,7 @@ void write_list(Output& out, const Terminal& terminal, const ListReport& report,
   Table table = make_table(form);
   Who who(report.snapshot, escape_style(terminal, form));
   UserNames users;
-  ColumnContext context{who, users, form.raw};
+  ColumnContext context{who, users, form.raw, protocols_of(report)};
   std::string cell;
   for (const ChannelIndex index : report.channels) {
     add_cells(table, context, form, report.snapshot.channels[index], cell);

@@ -14,7 +14,10 @@ namespace {
 class ShowJson {
  public:
   ShowJson(Output& out, const ShowReport& report)
-      : json_(out), report_(report), snapshot_(report.snapshot), channels_(out, json_, snapshot_) {}
+      : json_(out),
+        report_(report),
+        snapshot_(report.snapshot),
+        channels_(out, json_, snapshot_, &report.protocols) {}
 
   void write() {
     json_.begin_object();

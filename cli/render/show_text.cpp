@@ -124,6 +124,7 @@ class ShowWriter {
 
   void write_channel(const Channel& channel);
   void write_amounts(const Channel& channel);
+  void write_protocol(const Channel& channel);
   void write_attributes(const Channel& channel);
   void write_endpoints(const Channel& channel);
   void write_waits(const Channel& channel);
@@ -169,6 +170,18 @@ void ShowWriter::write_amounts(const Channel& channel) {
   }
 }
 
+void ShowWriter::write_protocol(const Channel& channel) {
+  const auto index = static_cast<ChannelIndex>(&channel - snapshot_.channels.data());
+  const auto found = report_.protocols.find(index);
+  if (found == report_.protocols.end()) {
+    return;
+  }
+  const auto& [name, from] = found->second;
+  const bool is_library = from != protocol_from_path && from != protocol_from_port;
+  line("protocol", is_library ? fmt::format("{}, for its processes have {}", name, from)
+                              : fmt::format("{}, by its {}", name, from));
+}
+
 void ShowWriter::write_attributes(const Channel& channel) {
   for (const Attribute& attribute : snapshot_.attributes_of(channel)) {
     std::string text;
@@ -187,6 +200,7 @@ void ShowWriter::write_channel(const Channel& channel) {
   if (!channel.name.empty()) {
     raw_line("name", channel.name);
   }
+  write_protocol(channel);
   if (channel.name_space != 0) {
     line("namespace", fmt::format("{}, not ipcscope's own", channel.name_space));
   }
@@ -443,7 +457,7 @@ void ShowWriter::write_process_channels(ProcessIndex index,
     headings.push_back({column.heading(), column.right, column.flexible, column.cut_inside});
   }
   Table table(headings, Table::Form::aligned, true);
-  ColumnContext context{who_, users_, false, index};
+  ColumnContext context{who_, users_, false, nullptr, index};
   std::string cell;
   for (const ChannelIndex each : channels) {
     const Channel& channel = snapshot_.channels[each];

@@ -68,6 +68,52 @@ TEST_CASE("mechanisms in use") {
   CHECK(with_channels > 45);
 }
 
+TEST_CASE("higher systems are labelled with their protocol") {
+  const std::pair<std::string, std::string> systems[] = {{"use-dbus", "D-Bus"},
+                                                         {"use-zeromq", "ZeroMQ"},
+                                                         {"use-nng", "nng"},
+                                                         {"use-grpc", "gRPC"},
+                                                         {"use-onc-rpc", "ONC RPC"}};
+  for (const auto& [name, protocol] : systems) {
+    RunningFixture fixture(name);
+    if (is_skipped(fixture)) {
+      continue;
+    }
+    // Then every connection is accepted.
+    (void)fixture.work();
+    INFO(name);
+    const std::string list =
+        run(ipcscope_command({"ls", "--raw", "-n", "-o", "id,protocol"})).output;
+    for (const Json& channel : member(fixture.truth(), "channels").GetArray()) {
+      const std::string id(text_of(member(channel, "id")));
+      INFO(id);
+      const std::string word = protocol == "ONC RPC" ? "ONC_RPC" : protocol;
+      CHECK(list.find(fmt::format("{} {}\n", id, word)) != std::string::npos);
+      const std::string shown = run(ipcscope_command({"show", id})).output;
+      CHECK(shown.find(fmt::format(" {}, ", protocol)) != std::string::npos);
+      const Document json = parse(run(ipcscope_command({"show", "--json", id})).output);
+      const Json& label = member(member(json, "channels")[0], "protocol");
+      REQUIRE(label.IsObject());
+      CHECK(text_of(member(label, "name")) == protocol);
+    }
+  }
+}
+
+TEST_CASE("sockets of other programs have no protocol that anything tells") {
+  for (const std::string name : {"use-unix-stream", "use-tcp-echo", "use-mach-port"}) {
+    RunningFixture fixture(name);
+    REQUIRE(fixture.is_possible());
+    for (const Json& channel : member(fixture.truth(), "channels").GetArray()) {
+      const std::string id(text_of(member(channel, "id")));
+      const Document json = parse(run(ipcscope_command({"show", "--json", id})).output);
+      const Json& shown = member(json, "channels")[0];
+      INFO(print(shown));
+      REQUIRE(shown.HasMember("protocol"));
+      CHECK(member(shown, "protocol").IsNull());
+    }
+  }
+}
+
 TEST_CASE("a mechanism in use carries as much as it is told to") {
   for (const std::string name : {"use-pipe", "use-unix-stream", "use-msg", "use-posix-shm"}) {
     RunningFixture fixture(name, {"messages=7", "bytes=17"});
