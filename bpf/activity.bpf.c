@@ -93,7 +93,8 @@ static __always_inline bool is_counted(u32 kind) {
 /** fd < 0: it is not known. */
 static __always_inline void count_at_file(u64 file, int fd, const struct deed *deed) {
   struct led_to to;
-  if (!is_counted(identify(&to, file, UNKNOWN_U32, counters.level, false))) {
+  identify(&to, file, UNKNOWN_U32, counters.level);
+  if (!is_counted(to.kind)) {
     return;
   }
   const struct activity_key key = key_of(make_key(to.kind, to.distinct));
@@ -113,7 +114,7 @@ static __always_inline void count_at_file(u64 file, int fd, const struct deed *d
 
 /** A deed in scalars: the verifier checks this once, and not at each of its callers. */
 __noinline int count_at_descriptor(int fd, u32 direction, u64 operations, u64 bytes) {
-  const u64 file = file_behind(fd);
+  const u64 file = file_behind(bpf_get_current_task(), fd);
   const struct deed deed = {.operations = operations, .bytes = bytes, .direction = direction};
   if (file) {
     count_at_file(file, fd, &deed);
@@ -124,9 +125,8 @@ __noinline int count_at_descriptor(int fd, u32 direction, u64 operations, u64 by
 }
 
 __noinline int count_at_sysv(u32 kind, u32 id, u32 direction, u64 bytes) {
-  const u64 proxy = GET_NUMBER(bpf_get_current_task(), task_struct, nsproxy);
-  const u32 space = proxy ? GET(GET(proxy, nsproxy, ipc_ns), ipc_namespace, inum) : 0;
-  const struct activity_key key = key_of(make_key(kind, (u64)id | (u64)(space & 0xffffff) << 32));
+  const u32 space = ipc_space_of(bpf_get_current_task());
+  const struct activity_key key = key_of(sysv_key(kind, id, space));
   const struct deed deed = {.operations = 1, .bytes = bytes, .direction = direction};
   struct activity_value *value = bpf_map_lookup_elem(&activity_pairs, &key);
   if (value) {
@@ -210,7 +210,7 @@ __noinline int count_call(u64 regs, u64 number, u64 result) {
       }
       return count_at_descriptor((s32)argument_of(regs, call->to), ACTIVITY_WRITE, 1, bytes);
     case ACTIVITY_VMSPLICE: {
-      const u64 file = file_behind((s32)argument);
+      const u64 file = file_behind(bpf_get_current_task(), (s32)argument);
       const bool gives = file && GET(file, file, flags) & O_ACCMODE;
       return count_at_descriptor((s32)argument, gives ? ACTIVITY_WRITE : ACTIVITY_READ, 1, bytes);
     }

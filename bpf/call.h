@@ -19,6 +19,7 @@
 #define TMPFS_MAGIC 0x01021994
 #define S_IFMT 0170000
 #define S_IFSOCK 0140000
+#define S_IFREG 0100000
 #define S_IFCHR 0020000
 #define S_IFIFO 0010000
 #define AF_UNIX 1
@@ -196,122 +197,121 @@ struct led_to {
   u64 sk;       /* of a socket, else 0 */
   u64 number;   /* as trace_channel_record has it */
   u64 distinct; /* what no other live channel of its kind has, for its key */
-  u64 stamp;    /* changes when what can be said of the channel does */
-  u32 kind;
+  u32 kind;     /* TRACE_NO_KIND: no channel */
 };
 
-/** The open file behind a descriptor of the current process; 0: none. */
-static __always_inline u64 file_behind(int fd) {
-  const u64 files = GET_NUMBER(bpf_get_current_task(), task_struct, files);
+/** The open file behind a descriptor of a task; 0: none. */
+static __always_inline u64 file_behind(u64 task, int fd) {
+  const u64 files = GET_NUMBER(task, task_struct, files);
   if (!files || fd < 0) {
     return 0;
   }
   const u64 table = GET_NUMBER(files, files_struct, fdt);
-  if ((u32)fd >= GET(table, fdtable, max_fds)) {
-    return 0;
-  }
-  return number_at(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8);
+  return (u32)fd < GET(table, fdtable, max_fds)
+             ? number_at(GET_NUMBER(table, fdtable, fd) + (u64)(u32)fd * 8)
+             : 0;
 }
 
-/** An inode number that is only distinct within its file system. */
-static __always_inline u64 distinct_of(const struct led_to *to, u64 ino) {
-  return ino ^ (u64)GET(to->super, super_block, dev) << 36;
+/** For an inode number that is only distinct within its file system. */
+static __always_inline void mix_device(struct led_to *to) {
+  to->distinct = to->number ^ (u64)GET(to->super, super_block, dev) << 36;
 }
 
+/** Takes a file for one that is no channel, which has an inode of its own. */
 static __always_inline void see_file(struct led_to *to, u64 file) {
   to->file = file;
   to->inode = GET_NUMBER(file, file, inode);
   to->super = GET_NUMBER(to->inode, inode, sb);
   to->sk = 0;
-  to->number = GET(to->inode, inode, ino);
-  to->distinct = to->number;
-  to->stamp = 1;
+  to->number = to->distinct = GET(to->inode, inode, ino);
   to->kind = TRACE_NO_KIND;
 }
 
+static __always_inline void identify_terminal(struct led_to *to) {
+  const u32 major = GET(to->inode, inode, rdev) >> 20;
+  if (major < UNIX98_PTY_SLAVE_MAJOR && major != TTYAUX_MAJOR) {
+    return;
+  }
+  const u64 private = GET_NUMBER(to->file, file, private_data);
+  const u64 tty = private ? GET_NUMBER(private, tty_file_private, tty) : 0;
+  if (!tty) {
+    return;
+  }
+  const u32 driver = GET(GET(tty, tty_struct, driver), tty_driver, major);
+  if (driver == UNIX98_PTY_MASTER_MAJOR || driver == UNIX98_PTY_SLAVE_MAJOR) {
+    to->kind = TRACE_PTY;
+    to->number = to->distinct = GET(tty, tty_struct, index);
+  }
+}
+
+/** What has an inode that others have, too, or lies in memory. regular: it is no directory. */
+static __always_inline void identify_other(struct led_to *to, bool regular, u32 shm_device,
+                                           u32 level) {
+  const u32 magic = (u32)GET(to->super, super_block, magic);
+  if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC) {
+    const u64 private = GET_NUMBER(to->file, file, private_data);
+    to->kind = magic == PID_FS_MAGIC ? TRACE_PIDFD : anonymous_kind(to->file);
+    to->number = private;
+    if (to->kind == TRACE_EVENTFD) {
+      to->number = GET(private, eventfd_ctx, id);
+    } else if (to->kind == TRACE_PIDFD) {
+      to->number =
+          pid_at(magic == PID_FS_MAGIC ? GET_NUMBER(to->inode, inode, private) : private, level);
+    }
+    to->distinct = to->number;
+  } else if (magic == MQUEUE_MAGIC && regular) {
+    to->kind = TRACE_MQ;
+    mix_device(to);
+  } else if (magic == TMPFS_MAGIC && regular && shm_device != UNKNOWN_U32) {
+    const u64 text = number_at(GET_NUMBER(GET_NUMBER(to->file, file, dentry), dentry, name));
+    if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
+      to->kind = TRACE_MEMFD;
+    } else if (GET(to->super, super_block, dev) == shm_device) {
+      to->kind =
+          (u32)text == (u32)NAME8('s', 'e', 'm', '.', 0, 0, 0, 0) ? TRACE_POSIXSEM : TRACE_POSIXSHM;
+    }
+    mix_device(to);
+  }
+}
+
 /**
- * Which kind of channel a file is; TRACE_NO_KIND: none. shm_device: that of /dev/shm; UNKNOWN_U32
- * leaves out files in memory. level: of ipcscope's PID namespace. with_stamp: a constant.
+ * Which kind of channel a file is. shm_device: that of /dev/shm; UNKNOWN_U32 leaves out files in
+ * memory. level: of ipcscope's PID namespace.
  */
-static __always_inline u32 identify(struct led_to *to, u64 file, u32 shm_device, u32 level,
-                                    bool with_stamp) {
+static __always_inline void identify(struct led_to *to, u64 file, u32 shm_device, u32 level) {
   see_file(to, file);
-  const u64 inode = to->inode;
-  const u32 mode = GET(inode, inode, mode);
-  const u64 ino = to->number;
-  if ((mode & S_IFMT) == S_IFIFO) {
+  const u32 type = GET(to->inode, inode, mode) & S_IFMT;
+  if (type == S_IFIFO) {
     to->kind = TRACE_PIPE;
     if (GET(to->super, super_block, magic) != PIPEFS_MAGIC) {
       to->kind = TRACE_FIFO;
-      to->distinct = distinct_of(to, ino);
+      mix_device(to);
     }
-  } else if ((mode & S_IFMT) == S_IFSOCK) {
-    const u64 private = GET_NUMBER(file, file, private_data);
-    const u64 sk = private ? GET_NUMBER(private, socket, sk) : 0;
-    if (!sk) {
-      return TRACE_NO_KIND;
+  } else if (type == S_IFSOCK) {
+    const u64 socket = GET_NUMBER(file, file, private_data);
+    to->sk = socket ? GET_NUMBER(socket, socket, sk) : 0;
+    if (to->sk) {
+      to->kind = socket_kind(to->sk);
     }
-    to->sk = sk;
-    to->kind = socket_kind(sk);
-    if (with_stamp && to->kind == TRACE_UNIX) {
-      to->stamp = GET_NUMBER(sk, unix_sock, peer) + (u64)GET(sk, sock, state);
-    } else if (with_stamp && (to->kind == TRACE_TCP || to->kind == TRACE_UDP)) {
-      to->stamp =
-          (u64)GET(sk, sock, daddr) << 32 | (u64)GET(sk, sock, dport) << 16 | GET(sk, sock, num);
-      if (GET(sk, sock, family) == AF_INET6) {
-        to->stamp +=
-            number_at(sk + OFFSET(sock, v6_daddr)) + number_at(sk + OFFSET(sock, v6_daddr) + 8);
-      }
-    }
-  } else if ((mode & S_IFMT) == S_IFCHR) {
-    const u32 major = GET(inode, inode, rdev) >> 20;
-    if (major < UNIX98_PTY_SLAVE_MAJOR && major != TTYAUX_MAJOR) {
-      return TRACE_NO_KIND;
-    }
-    const u64 private = GET_NUMBER(file, file, private_data);
-    const u64 tty = private ? GET_NUMBER(private, tty_file_private, tty) : 0;
-    if (!tty) {
-      return TRACE_NO_KIND;
-    }
-    const u32 driver = GET(GET(tty, tty_struct, driver), tty_driver, major);
-    if (driver != UNIX98_PTY_MASTER_MAJOR && driver != UNIX98_PTY_SLAVE_MAJOR) {
-      return TRACE_NO_KIND;
-    }
-    to->kind = TRACE_PTY;
-    to->number = GET(tty, tty_struct, index);
-    to->distinct = to->number;
+  } else if (type == S_IFCHR) {
+    identify_terminal(to);
   } else {
-    const u32 magic = (u32)GET(to->super, super_block, magic);
-    if (magic == ANON_INODE_FS_MAGIC || magic == PID_FS_MAGIC) {
-      to->kind = magic == PID_FS_MAGIC ? TRACE_PIDFD : anonymous_kind(file);
-      const u64 private = GET_NUMBER(file, file, private_data);
-      to->number = private;
-      if (to->kind == TRACE_EVENTFD) {
-        to->number = GET(private, eventfd_ctx, id);
-      } else if (to->kind == TRACE_PIDFD) {
-        const u64 pid = magic == PID_FS_MAGIC ? GET_NUMBER(inode, inode, private) : private;
-        to->number = pid_at(pid, level);
-        to->stamp = to->number + 1;
-      }
-      to->distinct = to->number;
-    } else if (magic == MQUEUE_MAGIC) {
-      to->kind = TRACE_MQ;
-      to->distinct = distinct_of(to, ino);
-    } else if (magic == TMPFS_MAGIC && shm_device != UNKNOWN_U32) {
-      const u64 text = number_at(GET_NUMBER(GET_NUMBER(file, file, dentry), dentry, name));
-      if ((text & 0xffffffffffffULL) == NAME8('m', 'e', 'm', 'f', 'd', ':', 0, 0)) {
-        to->kind = TRACE_MEMFD;
-      } else if (GET(to->super, super_block, dev) == shm_device) {
-        to->kind = (u32)text == (u32)NAME8('s', 'e', 'm', '.', 0, 0, 0, 0) ? TRACE_POSIXSEM
-                                                                           : TRACE_POSIXSHM;
-      }
-      to->distinct = distinct_of(to, ino);
-    }
+    identify_other(to, type == S_IFREG, shm_device, level);
   }
-  return to->kind;
 }
 
-/** What user space needs to name the channel. key, and who uses it, are the caller's to fill in. */
+/** The number of the IPC namespace that a task is in. */
+static __always_inline u32 ipc_space_of(u64 task) {
+  const u64 proxy = GET_NUMBER(task, task_struct, nsproxy);
+  return proxy ? GET(GET(proxy, nsproxy, ipc_ns), ipc_namespace, inum) : 0;
+}
+
+/** The key of a System V object: identifiers are distinct within an IPC namespace. */
+static __always_inline u64 sysv_key(u32 kind, u32 id, u32 space) {
+  return make_key(kind, (u64)id | (u64)(space & 0xffffff) << 32);
+}
+
+/** What user space needs to name the channel. key, and who uses it, the caller fills in. */
 static __always_inline void describe_channel(struct trace_channel_record *record,
                                              const struct led_to *to, u32 level) {
   clear_channel(record);

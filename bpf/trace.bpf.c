@@ -9,9 +9,6 @@
  * Channels are told by a key: kind and a number that no other live channel of that kind has. The
  * first event of a key is preceded by a record that says what it is.
  */
-#include "trace.h"
-
-#include "kernel.h"
 #include "trace_channel.h"
 #include "trace_sum.h"
 
@@ -121,7 +118,7 @@ static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
   if (word >= TRACE_WORDS) {
     return 0;
   }
-  if (counters.lost_pending[word]) {
+  if (counters.lost[word] != counters.told[word]) {
     tell_lost(word);
   }
   if (!announce_thread(slot, task, pid_tgid, word)) {
@@ -141,42 +138,6 @@ static __always_inline int send(struct trace_slot *slot, u64 task, u64 pid_tgid,
   bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
   return 0;
 }
-
-#if defined(__TARGET_ARCH_arm64)
-static __always_inline u64 argument_of(u64 regs, u32 index) {
-  return index ? read_word(regs + OFFSET(pt_regs, regs) + (u64)index * 8)
-               : GET(regs, pt_regs, orig_x0);
-}
-static __always_inline s64 number_of_call(u64 regs) {
-  return (s64)(s32)GET(regs, pt_regs, syscallno);
-}
-static __always_inline bool is_native(u64 regs) { return true; }
-#else
-static __always_inline u64 argument_of(u64 regs, u32 index) {
-  switch (index) {
-    case 0:
-      return GET(regs, pt_regs, di);
-    case 1:
-      return GET(regs, pt_regs, si);
-    case 2:
-      return GET(regs, pt_regs, dx);
-    case 3:
-      return GET(regs, pt_regs, r10);
-    case 4:
-      return GET(regs, pt_regs, r8);
-    default:
-      return GET(regs, pt_regs, r9);
-  }
-}
-static __always_inline s64 number_of_call(u64 regs) {
-  return (s64)(s32)GET(regs, pt_regs, orig_ax);
-}
-#define USER32_CS 0x23 /* a 32-bit program has other numbers */
-static __always_inline bool is_native(u64 regs) {
-  return (HAS(pt_regs, cs) ? GET(regs, pt_regs, cs) : GET(regs, pt_regs, long_cs) & 0xffff) !=
-         USER32_CS;
-}
-#endif
 
 /**
  * Run once by ipcscope itself, before the others are attached: tells them who that is. User space
@@ -244,7 +205,7 @@ __noinline int find_channel(u64 pid_tgid, u64 regs, u64 number, u64 outcome) {
   if (!slot || number >= TRACE_CALLS) {
     return NOT_WANTED;
   }
-  const struct trace_call *call = &calls[number];
+  const struct trace_call *call = call_at(number);
   const s64 result = (s64)outcome;
   const u64 argument = argument_of(regs, call->argument);
   /* What was asked for by the call's own word is wanted whatever its channel is. */
@@ -443,7 +404,6 @@ __noinline int note_end(u64 regs, u64 number, u64 outcome) {
     return 0;
   }
   const s64 result = (s64)outcome;
-  const struct trace_call *call = &calls[number];
   const u64 pid_tgid = bpf_get_current_pid_tgid();
   const u64 task = bpf_get_current_task();
   struct trace_slot *slot = slot_of(pid_tgid);
@@ -464,17 +424,18 @@ __noinline int note_end(u64 regs, u64 number, u64 outcome) {
     operation.kind = slot->found_kind;
     operation.word = word;
     operation.call = number;
-    operation.index = call->index;
-    operation.bytes = bytes_moved(call, regs, result);
+    operation.index = call_at(number)->index;
+    operation.bytes = bytes_moved(call_at(number), regs, result);
     u64 buffer = 0;
-    if (filter.payload && call->payload) {
-      buffer = payload_of(call->payload, argument_of(regs, 1));
+    if (filter.payload && call_at(number)->payload) {
+      buffer = payload_of(call_at(number)->payload, argument_of(regs, 1));
     }
     send(slot, task, pid_tgid, &operation, buffer);
   }
-  if (passes_descriptors(call) && result >= 0) {
+  if (passes_descriptors(call_at(number)) && result >= 0) {
     tell_passed(pid_tgid, (s32)argument_of(regs, 0), argument_of(regs, 1),
-                call->moves == 1 ? TRACE_CALL_SEND_FD : TRACE_CALL_RECEIVE_FD, operation.end_ns);
+                call_at(number)->moves == 1 ? TRACE_CALL_SEND_FD : TRACE_CALL_RECEIVE_FD,
+                operation.end_ns);
   }
   return 0;
 }
@@ -484,7 +445,7 @@ __noinline int note_end(u64 regs, u64 number, u64 outcome) {
  * function. False: the call is of another shape, nothing was done.
  */
 static __always_inline bool count_end(u64 regs, u64 number, s64 result) {
-  const struct trace_call *call = &calls[number];
+  const struct trace_call *call = call_at(number);
   const u32 shape = call->shape;
   if ((shape != SHAPE_FD && shape != SHAPE_SYSV && shape != SHAPE_FUTEX) ||
       passes_descriptors(call)) {
@@ -502,12 +463,12 @@ static __always_inline bool count_end(u64 regs, u64 number, s64 result) {
   const u64 argument = argument_of(regs, call->argument);
   if (shape == SHAPE_FD) {
     const u32 word = kind != TRACE_NO_KIND && is_wanted_kind(kind) ? kind : TRACE_NO_KIND;
-    struct subject subject;
-    if (find_subject(&subject, task, (s32)argument, AS_FILE, word)) {
+    struct led_to to;
+    if (find_subject(&to, task, (s32)argument, AS_FILE, word)) {
       return true;
     }
     /* Out of memory it is any number: else the verifier would follow each kind from here on. */
-    slot->found_kind = subject.kind;
+    slot->found_kind = to.kind;
     barrier();
     kind = slot->found_kind;
   } else if (!is_wanted_channel(kind, shape == SHAPE_SYSV ? (u32)argument : argument)) {

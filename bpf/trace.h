@@ -183,7 +183,7 @@ struct trace_thread_record {
 };
 RECORD_ASSERT(sizeof(struct trace_thread_record) == 32, "trace_thread_record");
 
-/** Events of one mechanism that found no room since the last such record about it. */
+/** Events of one mechanism that found no room, since the beginning. */
 struct trace_lost_record {
   u16 kind;
   u16 word; /* 1 + trace_kind of the mechanism; 0: not known */
@@ -273,12 +273,13 @@ struct trace_sum {
   u64 histogram[TRACE_HISTOGRAM];
 };
 
-/** Counters that the programs keep. */
+/** Counters that the programs keep. None is taken back: 5.10 has no exchange for them. */
 struct trace_counters {
-  u64 lost_pending[TRACE_WORDS]; /* by mechanism: lost since the last record that said so */
-  u64 sums;                      /* how many of them are in use */
-  u32 own_group;                 /* ipcscope's own; number of the first PID namespace */
-  u32 level;                     /* of its PID namespace */
+  u64 lost[TRACE_WORDS]; /* events, by mechanism */
+  u64 told[TRACE_WORDS]; /* of them, what the last record said */
+  u64 sums;              /* how many of them are in use */
+  u32 own_group;         /* ipcscope's own; number of the first PID namespace */
+  u32 level;             /* of its PID namespace */
 };
 
 #endif

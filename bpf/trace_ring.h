@@ -38,11 +38,11 @@ static __always_inline void *reserve(u32 word, u64 size) {
 
 static __always_inline void note_lost(u32 word) {
   if (word < TRACE_WORDS) {
-    __sync_fetch_and_add(&counters.lost_pending[word], 1);
+    __sync_fetch_and_add(&counters.lost[word], 1);
   }
 }
 
-/** Says in the stream how many events of a mechanism are missing there. */
+/** Says in the stream how many events of a mechanism are missing so far. */
 __noinline int tell_lost(u32 word) {
   if (word >= TRACE_WORDS) {
     return 0;
@@ -52,7 +52,7 @@ __noinline int tell_lost(u32 word) {
     __builtin_memset(record, 0, sizeof *record);
     record->kind = TRACE_LOST;
     record->word = (u16)(word + 1);
-    record->lost = __sync_lock_test_and_set(&counters.lost_pending[word], 0);
+    record->lost = counters.told[word] = counters.lost[word];
     bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
   }
   return 0;
@@ -69,8 +69,8 @@ __noinline int tell_thread(u64 pid_tgid, u32 word) {
     return 1;
   }
   const u64 task = bpf_get_current_task();
-  const u64 comm[2] = {read_word(task + OFFSET(task_struct, comm)),
-                       read_word(task + OFFSET(task_struct, comm) + 8)};
+  const u64 comm[2] = {number_at(task + OFFSET(task_struct, comm)),
+                       number_at(task + OFFSET(task_struct, comm) + 8)};
   record->kind = TRACE_THREAD;
   record->reserved = 0;
   record->tid = (u32)pid_tgid;
@@ -94,8 +94,8 @@ static __always_inline bool announce_thread(struct trace_slot *slot, u64 task, u
                                             u32 word) {
   const u32 bit = 1U << (ring_number(word) & 31);
   return (slot->announced == (u32)pid_tgid && slot->rings & bit &&
-          slot->comm[0] == read_word(task + OFFSET(task_struct, comm)) &&
-          slot->comm[1] == read_word(task + OFFSET(task_struct, comm) + 8)) ||
+          slot->comm[0] == number_at(task + OFFSET(task_struct, comm)) &&
+          slot->comm[1] == number_at(task + OFFSET(task_struct, comm) + 8)) ||
          tell_thread(pid_tgid, word) == 0;
 }
 

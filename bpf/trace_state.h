@@ -2,11 +2,7 @@
 /* What the programs of trace.bpf.c are told, and what they remember. Kernel side only. */
 #ifndef IPCSCOPE_TRACE_STATE_H
 #define IPCSCOPE_TRACE_STATE_H
-#include "trace.h"
-
-#include "kernel.h"
-
-#define UPID_SIZE 16
+#include "call.h"
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
@@ -22,30 +18,19 @@ struct trace_call calls[TRACE_CALLS] SEC(".rodata");
 
 struct trace_counters counters;
 
-static __always_inline u64 make_key(u64 kind, u64 number) {
-  return (kind + 1) << 56 | (number & 0xffffffffffffffULL);
+/**
+ * What is done with a system call below TRACE_CALLS. Ask again behind a call of a function:
+ * verifiers before 6.18 forget the bounds of what was set aside meanwhile.
+ */
+static __always_inline const struct trace_call *call_at(u64 number) {
+  barrier_var(number); /* else the mask is left out, as it changes nothing */
+  return &calls[number & (TRACE_CALLS - 1)];
 }
 
 static __always_inline bool is_wanted_kind(u32 kind) { return filter.kinds >> (kind & 63) & 1; }
 
-/*
- * The word at an address, as a number. For the verifier it is the number of an inode: with direct
- * reads, a pointer would have a type that allows no arithmetic.
- */
-static __always_inline u64 read_word(u64 address) {
-  return GET(address - OFFSET(inode, ino), inode, ino);
-}
-
-/* A member that is a pointer, as a number: what it points to is read through GET() again. */
-#define GET_NUMBER(address, structure, member) read_word((u64)(address) + OFFSET(structure, member))
-
 /** The number of a struct pid in ipcscope's own PID namespace, 0 when it has none there. */
-static __always_inline u32 own_number(u64 pid) {
-  if (!pid || GET(pid, pid, level) < counters.level) {
-    return 0;
-  }
-  return (u32)read_word(pid + OFFSET(pid, numbers) + (u64)counters.level * UPID_SIZE);
-}
+static __always_inline u32 own_number(u64 pid) { return pid_at(pid, counters.level); }
 
 static __always_inline struct trace_slot *slot_of(u64 pid_tgid) {
   const u32 index = (u32)pid_tgid & (TRACE_SLOTS - 1);

@@ -35,6 +35,17 @@ static __always_inline u32 magnitude(u64 value) {
   return highest_bit[(value * BIT_SEQUENCE) >> 58];
 }
 
+/**
+ * Gives a key a sum. Two CPUs may do this at once, and give one to two keys (5.10 has no addition
+ * that tells the sum): then the next operation, on a CPU where it is the other's, gives it another.
+ * User space adds up what each CPU says of a key.
+ */
+static __always_inline u32 next_sum(u32 key) {
+  const u32 at = (u32)++counters.sums;
+  sum_of[key] = (u16)(at < TRACE_SUMS ? at : 0);
+  return at;
+}
+
 /** index: of the call. bytes: that it moved. duration: ns, UNKNOWN_U64. */
 static __always_inline int add_to_sum(u32 index, u32 kind, s64 result, u64 bytes, u64 duration) {
   const u32 key = index << 6 | (kind & 63);
@@ -42,17 +53,18 @@ static __always_inline int add_to_sum(u32 index, u32 kind, s64 result, u64 bytes
     return 0;
   }
   u32 at = sum_of[key];
-  if (!at) {
-    /* Two CPUs may do this at once: then it has two sums, which are added up in the end. */
-    at = (u32)__sync_fetch_and_add(&counters.sums, 1) + 1;
-    sum_of[key] = (u16)(at < TRACE_SUMS ? at : 0);
+  struct trace_sum *sum = at ? bpf_map_lookup_elem(&trace_sums, &at) : NULL;
+  if (!sum || sum->key != key) {
+    if (!sum || sum->count) {
+      at = next_sum(key);
+      sum = bpf_map_lookup_elem(&trace_sums, &at);
+    }
+    if (!sum) {
+      note_lost(kind);
+      return 0;
+    }
+    sum->key = key;
   }
-  struct trace_sum *sum = bpf_map_lookup_elem(&trace_sums, &at);
-  if (!sum) {
-    note_lost(kind);
-    return 0;
-  }
-  sum->key = key;
   sum->count++;
   sum->bytes += bytes;
   if (result < 0) {

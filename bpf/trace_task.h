@@ -43,8 +43,8 @@ static __always_inline bool is_wanted_task(u64 task, u64 pid_tgid) {
     return false;
   }
   if (filter.comm_set) {
-    const u64 comm[2] = {read_word(task + OFFSET(task_struct, comm)),
-                         read_word(task + OFFSET(task_struct, comm) + 8)};
+    const u64 comm[2] = {number_at(task + OFFSET(task_struct, comm)),
+                         number_at(task + OFFSET(task_struct, comm) + 8)};
     const u64 *wanted = (const u64 *)filter.comm;
     /* Behind the NUL may be what is left of a longer name. */
     const u64 first_end = (comm[0] - 0x0101010101010101ULL) & ~comm[0] & 0x8080808080808080ULL;

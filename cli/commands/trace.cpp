@@ -460,8 +460,9 @@ int stream(const Options& options, const Stage& stage, const Question& question,
   run_until_end(question, drain, [&] { return sieve.is_full() || out.error() != 0; });
   probe.stop();
   probe.records().drain(take, true);
-  for (const TraceLoss& loss : probe.take_lost()) {
-    sieve.lost(loss.kind, loss.count);
+  for (const TraceLoss& loss : probe.lost()) {
+    const trace_lost_record last = lost_record(loss.kind, loss.count);
+    take(std::as_bytes(std::span(&last, 1)));
   }
   // Behind the end of the probes: the look starts processes of its own.
   const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
@@ -510,8 +511,7 @@ int record(const Options& options, const Stage& stage, const Question& question,
   const auto take = [&](std::span<const std::byte> bytes) {
     uint16_t kind = 0;
     std::memcpy(&kind, bytes.data(), sizeof kind);
-    if (kind == TRACE_EVENT) {
-      trace_event_record event;
+    if (trace_event_record event; kind == TRACE_EVENT && bytes.size() >= sizeof event) {
       std::memcpy(&event, bytes.data(), sizeof event);
       if (event.channel >> 56 == TRACE_FUTEX + 1) {
         (void)decoder.channel_of(event);
@@ -530,13 +530,9 @@ int record(const Options& options, const Stage& stage, const Question& question,
   run_until_end(question, drain, [&] { return events >= question.count || out.error() != 0; });
   probe.stop();
   probe.records().drain(take, true);
-  for (const TraceLoss& loss : probe.take_lost()) {
-    trace_lost_record last{};
-    last.kind = TRACE_LOST;
-    last.word = static_cast<uint16_t>(loss.kind == TRACE_NO_KIND ? 0 : loss.kind + 1);
-    last.lost = loss.count;
-    out.write({reinterpret_cast<const char*>(&last), sizeof last});
-    lost.lost(loss.kind, loss.count);
+  for (const TraceLoss& loss : probe.lost()) {
+    const trace_lost_record last = lost_record(loss.kind, loss.count);
+    take(std::as_bytes(std::span(&last, 1)));
   }
   if (const std::string problem = file.finish(); !problem.empty()) {
     return stage.give_up(problem);
@@ -555,7 +551,7 @@ int sum_up(const Options& options, const Stage& stage, const Question& question,
   probe.stop();
   const auto window = std::chrono::nanoseconds(Clock::now() - begin).count();
   Losses lost;
-  for (const TraceLoss& loss : probe.take_lost()) {
+  for (const TraceLoss& loss : probe.lost()) {
     lost.add(loss.kind, loss.count);
   }
   const std::vector<TraceSum> sums = probe.sums();

@@ -42,9 +42,10 @@ class TraceWriter : public TraceSink {
   virtual void end(const TraceTotal& total) = 0;
 };
 
-/// How many cells each column of a line has; those of peer: 0 when it has none of its own.
+/// How many cells each column of a line has; 0: the line is without it.
 struct TraceWidths {
   size_t time, process, peer, operation, channel, size, duration;
+  bool shortens;  ///< names of processes and operations that are longer; else the line moves
 };
 
 /// One line an event, for people.
@@ -58,6 +59,7 @@ class TraceText final : public TraceWriter {
 
  private:
   void append_time(uint64_t monotonic_ns);
+  void append_process(std::string_view comm, int32_t pid, int32_t tid, size_t width);
   void append_column(size_t from, size_t width);
 
   Output& out_;

@@ -2,8 +2,11 @@
 #include <fmt/format.h>
 #include <string.h>
 
-#include <cmath>
+#include <algorithm>
 #include <ctime>
+#include <iterator>
+#include <utility>
+#include <vector>
 
 #include "cli/render/escape.h"
 #include "cli/render/table.h"
@@ -14,11 +17,27 @@ namespace ipcscope {
 
 namespace {
 
-// What is longer moves the rest of its line.
-constexpr TraceWidths wide = {16, 22, 22, 16, 28, 7, 8};
-// For a terminal of 80 columns: milliseconds, and the peer behind the result.
-constexpr TraceWidths narrow = {12, 16, 0, 10, 20, 5, 6};
-constexpr size_t least_wide = 126;
+constexpr TraceWidths wide = {16, 22, 22, 16, 28, 7, 8, false};
+/// For a terminal that has at least so many cells.
+struct Layout {
+  size_t least;
+  TraceWidths widths;
+};
+// With less room: milliseconds, and the peer behind the result; then no sizes and no threads; then
+// no times.
+constexpr Layout layouts[] = {{126, wide},
+                              {80, {12, 16, 0, 10, 19, 5, 6, true}},
+                              {60, {8, 13, 0, 10, 13, 0, 5, true}},
+                              {0, {0, 10, 0, 10, 11, 0, 0, true}}};
+
+TraceWidths widths_for(size_t cells) {
+  if (cells == 0) {
+    return wide;
+  }
+  return std::find_if(std::begin(layouts), std::end(layouts),
+                      [&](const Layout& each) { return cells >= each.least; })
+      ->widths;
+}
 
 // include/linux/errno.h: what a call returns that is begun again after a signal.
 constexpr int64_t first_restart = 512;
@@ -69,18 +88,25 @@ TraceText::TraceText(Output& out, const Terminal& terminal, FunctionNames functi
     : out_(out),
       terminal_(terminal),
       functions_(std::move(functions)),
-      widths_(terminal.width != 0 && terminal.width < least_wide ? narrow : wide) {}
+      widths_(widths_for(terminal.width)) {}
 
 void TraceText::begin(const TraceHead& head) {
   offset_ = head.realtime_offset_ns;
-  std::string line =
-      fmt::format("{:<{}} {:<{}} ", "TIME", widths_.time, "PROCESS", widths_.process);
-  if (widths_.peer != 0) {
-    line += fmt::format("{:<{}} ", "PEER", widths_.peer);
-  }
-  line += fmt::format("{:<{}} {:<{}} {:>{}} {:>{}} RESULT\n", "OPERATION", widths_.operation,
-                      "CHANNEL", widths_.channel, "SIZE", widths_.size, "TOOK", widths_.duration);
-  out_.write(line);
+  std::string line;
+  const auto column = [&](const char* heading, size_t width, bool right) {
+    if (width != 0) {
+      line +=
+          right ? fmt::format("{:>{}} ", heading, width) : fmt::format("{:<{}} ", heading, width);
+    }
+  };
+  column("TIME", widths_.time, false);
+  column("PROCESS", widths_.process, false);
+  column("PEER", widths_.peer, false);
+  column("OPERATION", widths_.operation, false);
+  column("CHANNEL", widths_.channel, false);
+  column("SIZE", widths_.size, true);
+  column("TOOK", widths_.duration, true);
+  out_.write(line + "RESULT\n");
 }
 
 /// Fills what was appended to the line since from up to width cells, and puts a blank behind it.
@@ -100,39 +126,53 @@ void TraceText::append_time(uint64_t monotonic_ns) {
     ::localtime_r(&time, &parts);
     std::strftime(clock_, sizeof clock_, "%H:%M:%S", &parts);
   }
-  if (widths_.time == narrow.time) {
+  if (widths_.time < 12) {
+    line_ += clock_;
+  } else if (widths_.time < wide.time) {
     fmt::format_to(std::back_inserter(line_), "{}.{:03}", clock_, real % 1'000'000'000 / 1'000'000);
   } else {
     fmt::format_to(std::back_inserter(line_), "{}.{:06}", clock_, real % 1'000'000'000 / 1000);
   }
 }
 
+/// width: 0 when nothing is to be shortened.
+void TraceText::append_process(std::string_view comm, int32_t pid, int32_t tid, size_t width) {
+  if (pid == 0) {
+    line_ += '-';
+    return;
+  }
+  const std::string number = tid != 0 && tid != pid && widths_.size != 0
+                                 ? fmt::format("[{}/{}]", pid, tid)
+                                 : fmt::format("[{}]", pid);
+  if (width == 0) {
+    append_escaped(line_, comm, terminal_.escape());
+  } else {
+    const size_t left = width > number.size() ? width - number.size() : 1;
+    line_ += shortened(escaped(comm, terminal_.escape()), left, false, terminal_.utf8);
+  }
+  line_ += number;
+}
+
 void TraceText::event(const TraceEvent& event) {
   line_.clear();
-  append_time(event.time_ns);
-  append_column(0, widths_.time);
-  const auto append_process = [&](std::string_view comm, int32_t pid, int32_t tid) {
-    if (pid == 0) {
-      line_ += '-';
-    } else {
-      append_escaped(line_, comm, terminal_.escape());
-      if (tid != 0 && tid != pid) {
-        fmt::format_to(std::back_inserter(line_), "[{}/{}]", pid, tid);
-      } else {
-        fmt::format_to(std::back_inserter(line_), "[{}]", pid);
-      }
-    }
-  };
+  if (widths_.time != 0) {
+    append_time(event.time_ns);
+    append_column(0, widths_.time);
+  }
   size_t from = line_.size();
-  append_process(event.comm, event.pid, event.tid);
+  append_process(event.comm, event.pid, event.tid, widths_.shortens ? widths_.process : 0);
   append_column(from, widths_.process);
   if (widths_.peer != 0) {
     from = line_.size();
-    append_process(event.peer.comm, event.peer.pid, event.peer.tid);
+    append_process(event.peer.comm, event.peer.pid, event.peer.tid, 0);
     append_column(from, widths_.peer);
   }
   from = line_.size();
-  line_ += event.operation;
+  if (widths_.shortens) {
+    line_ += shortened(event.operation, widths_.operation, false, terminal_.utf8);
+  } else {
+    line_ += event.operation;
+  }
   append_column(from, widths_.operation);
   from = line_.size();
   if (event.channel.empty()) {
@@ -142,19 +182,19 @@ void TraceText::event(const TraceEvent& event) {
   }
   append_column(from, widths_.channel);
   std::string cell;
-  if (event.bytes) {
-    cell = fmt::format("{}", *event.bytes);
-  } else {
-    cell += '-';
+  if (widths_.size != 0) {
+    cell = event.bytes ? fmt::format("{}", *event.bytes) : std::string("-");
+    fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, widths_.size);
   }
-  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, widths_.size);
-  cell.clear();
-  if (event.duration_ns) {
-    append_short_duration(cell, *event.duration_ns);
-  } else {
-    cell += '-';
+  if (widths_.duration != 0) {
+    cell.clear();
+    if (event.duration_ns) {
+      append_short_duration(cell, *event.duration_ns);
+    } else {
+      cell += '-';
+    }
+    fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, widths_.duration);
   }
-  fmt::format_to(std::back_inserter(line_), "{:>{}} ", cell, widths_.duration);
   if (event.unfinished) {
     line_ += "unfinished";
   } else if (event.has_result) {
@@ -164,7 +204,8 @@ void TraceText::event(const TraceEvent& event) {
   }
   if (widths_.peer == 0 && event.peer.pid != 0) {
     line_ += " <> ";
-    append_process(event.peer.comm, event.peer.pid, event.peer.tid);
+    append_process(event.peer.comm, event.peer.pid, event.peer.tid,
+                   widths_.shortens ? widths_.process : 0);
   }
   if (!event.detail.empty()) {
     line_ += ' ';
@@ -203,23 +244,37 @@ void TraceText::end(const TraceTotal& total) {
 }
 
 void write_trace_summary(Output& out, const Terminal& terminal, std::span<const TraceSum> sums) {
-  Table table({{.heading = "KIND"},
-               {.heading = "OPERATION"},
-               {.heading = "COUNT", .right = true},
-               {.heading = "ERRORS", .right = true},
-               {.heading = "BYTES", .right = true},
-               {.heading = "TOTAL", .right = true},
-               {.heading = "MEAN", .right = true},
-               {.heading = "P50", .right = true},
-               {.heading = "P99", .right = true},
-               {.heading = "MAX", .right = true}},
-              Table::Form::aligned, true);
+  // With how many cells a column is there: rather few of them than each a letter wide.
+  constexpr size_t always = 0;
+  constexpr size_t some = 60;
+  constexpr size_t all = 80;
+  const auto has = [&](size_t least) { return terminal.width == 0 || terminal.width >= least; };
+  std::vector<TableColumn> columns = {{.heading = "KIND"}, {.heading = "OPERATION"}};
+  const auto column = [&](const char* heading, size_t least) {
+    if (has(least)) {
+      columns.push_back({.heading = heading, .right = true});
+    }
+  };
+  column("COUNT", always);
+  column("ERRORS", some);
+  column("BYTES", all);
+  column("TOTAL", all);
+  column("MEAN", always);
+  column("P50", all);
+  column("P99", some);
+  column("MAX", all);
+  Table table(std::move(columns), Table::Form::aligned, true);
   for (const TraceSum& each : sums) {
     const trace_sum& sum = each.sum;
-    const auto duration = [&](uint64_t ns) {
+    const auto cell = [&](size_t least, const std::string& text) {
+      if (has(least)) {
+        table.cell(text);
+      }
+    };
+    const auto duration = [&](size_t least, uint64_t ns) {
       std::string text;
       append_short_duration(text, ns);
-      table.cell(sum.timed > 0 ? text : "-");
+      cell(least, sum.timed > 0 ? text : "-");
     };
     const auto quantile = [&](unsigned hundredths) {
       const uint64_t wanted = (sum.timed * hundredths + 99) / 100;
@@ -235,15 +290,14 @@ void write_trace_summary(Output& out, const Terminal& terminal, std::span<const 
     };
     table.cell(trace_word(each.kind));
     table.cell(each.call->operation);
-    table.cell(fmt::format("{}", sum.count));
-    table.cell(fmt::format("{}", sum.errors));
-    table.cell(each.call->kernel.bytes == BYTES_NONE ? std::string("-")
-                                                     : fmt::format("{}", sum.bytes));
-    duration(sum.total_ns);
-    duration(sum.timed == 0 ? 0 : sum.total_ns / sum.timed);
-    duration(quantile(50));
-    duration(quantile(99));
-    duration(sum.max_ns);
+    cell(always, fmt::format("{}", sum.count));
+    cell(some, fmt::format("{}", sum.errors));
+    cell(all, each.call->kernel.bytes == BYTES_NONE ? "-" : fmt::format("{}", sum.bytes));
+    duration(all, sum.total_ns);
+    duration(always, sum.timed == 0 ? 0 : sum.total_ns / sum.timed);
+    duration(all, quantile(50));
+    duration(some, quantile(99));
+    duration(all, sum.max_ns);
   }
   table.print(out, terminal);
 }

@@ -3,78 +3,44 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <errno.h>
 #include <string.h>
 
 #include "bpf/activity.h"
 #include "bpf/layout.h"
+#include "collectors/bpf_skeleton.h"
 
 /* They need what is above. */
 #include "activity.lskel.h"
 #include "activity.skel.h"
 
-static int quiet(enum libbpf_print_level level, const char* format, va_list arguments) {
-  (void)level;
-  (void)format;
-  (void)arguments;
-  return 0;
-}
+struct activity_given {
+  const struct kernel_layout* layout;
+  const struct activity_call* calls;
+};
 
-static void destroy_light(void* skeleton) { activity_light__destroy(skeleton); }
-static void destroy_full(void* skeleton) { activity_bpf__destroy(skeleton); }
-
-#define SET_CONSTANTS(skeleton, layout_, calls_)                                                   \
-  do {                                                                                             \
-    memcpy((void*)&(skeleton)->rodata->layout, layout_, sizeof(struct kernel_layout));             \
-    memcpy((void*)&(skeleton)->rodata->calls, calls_, TRACE_CALLS * sizeof(struct activity_call)); \
+#define PREPARE(kind)                                                      \
+  do {                                                                     \
+    SET_CONSTANT(layout, given->layout, sizeof *given->layout);            \
+    SET_CONSTANT(calls, given->calls, TRACE_CALLS * sizeof *given->calls); \
   } while (0)
 
-static int load_light(struct activity_program* program, const struct kernel_layout* layout,
-                      const struct activity_call* calls) {
-  struct activity_light* skeleton = activity_light__open();
-  if (skeleton == NULL) {
-    return -errno;
-  }
-  SET_CONSTANTS(skeleton, layout, calls);
-  const int error = activity_light__load(skeleton);
-  if (error != 0) {
-    activity_light__destroy(skeleton);
-    return error;
-  }
-  program->self = skeleton->progs.activity_self.prog_fd;
-  program->exit = skeleton->progs.activity_exit.prog_fd;
-  program->ring = skeleton->progs.activity_ring.prog_fd;
-  program->pairs = skeleton->maps.activity_pairs.map_fd;
-  program->counters = &skeleton->bss->counters;
-  program->skeleton = skeleton;
-  program->destroy = destroy_light;
-  return 0;
-}
+#define TAKE(kind)                                 \
+  do {                                             \
+    program->self = kind##_PROGRAM(activity_self); \
+    program->exit = kind##_PROGRAM(activity_exit); \
+    program->ring = kind##_PROGRAM(activity_ring); \
+    program->pairs = kind##_MAP(activity_pairs);   \
+    program->counters = &skeleton->bss->counters;  \
+  } while (0)
 
-static int load_full(struct activity_program* program, const struct kernel_layout* layout,
-                     const struct activity_call* calls) {
-  libbpf_set_print(quiet);
-  struct activity_bpf* skeleton = activity_bpf__open();
-  if (skeleton == NULL) {
-    return -errno;
-  }
-  SET_CONSTANTS(skeleton, layout, calls);
-  const int error = activity_bpf__load(skeleton);
-  if (error != 0) {
-    activity_bpf__destroy(skeleton);
-    return error;
-  }
-  program->self = bpf_program__fd(skeleton->progs.activity_self);
-  program->exit = bpf_program__fd(skeleton->progs.activity_exit);
-  program->ring = bpf_program__fd(skeleton->progs.activity_ring);
-  program->pairs = bpf_map__fd(skeleton->maps.activity_pairs);
-  program->counters = &skeleton->bss->counters;
-  program->skeleton = skeleton;
-  program->destroy = destroy_full;
-  return 0;
-}
+DEFINE_LOADER(activity_light, LIGHT, struct activity_program, const struct activity_given, PREPARE,
+              ATTACH_LATER, TAKE)
+DEFINE_LOADER(activity_bpf, FULL, struct activity_program, const struct activity_given, PREPARE,
+              ATTACH_LATER, TAKE)
 
 int load_activity(struct activity_program* program, const struct kernel_layout* layout,
                   const struct activity_call* calls, int light) {
-  return light ? load_light(program, layout, calls) : load_full(program, layout, calls);
+  const struct activity_given given = {layout, calls};
+  prepare_bpf_loading();
+  return light ? load_activity_light(program, &given) : load_activity_bpf(program, &given);
 }

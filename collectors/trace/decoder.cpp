@@ -194,17 +194,32 @@ bool TraceDecoder::take(std::span<const std::byte> record, TraceSink& sink) {
         return false;
       }
       std::memcpy(&lost, record.data(), sizeof lost);
-      if (lost.lost > 0) {
-        lost_ += lost.lost;
-        sink.lost(lost.word > 0 && lost.word <= TRACE_WORDS ? static_cast<uint8_t>(lost.word - 1)
-                                                            : static_cast<uint8_t>(TRACE_NO_KIND),
-                  lost.lost);
-      }
+      take_lost(lost, sink);
       return true;
     }
     default:
       return false;
   }
+}
+
+void TraceDecoder::take_lost(const trace_lost_record& record, TraceSink& sink) {
+  const size_t word = record.word <= TRACE_WORDS ? record.word : 0;
+  // Records of two CPUs may come in another order than they were made in.
+  if (record.lost > lost_of_[word]) {
+    const uint64_t more = record.lost - lost_of_[word];
+    lost_of_[word] = record.lost;
+    lost_ += more;
+    sink.lost(word > 0 ? static_cast<uint8_t>(word - 1) : static_cast<uint8_t>(TRACE_NO_KIND),
+              more);
+  }
+}
+
+trace_lost_record lost_record(uint8_t kind, uint64_t lost) {
+  trace_lost_record record{};
+  record.kind = TRACE_LOST;
+  record.word = static_cast<uint16_t>(kind == TRACE_NO_KIND ? 0 : kind + 1);
+  record.lost = lost;
+  return record;
 }
 
 void TraceDecoder::take_thread(const trace_thread_record& record) {

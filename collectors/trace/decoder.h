@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -75,6 +76,7 @@ class TraceDecoder {
     trace_channel_record record{};  ///< while that is so
     uint32_t giver = UINT32_MAX, taker = UINT32_MAX;  ///< threads that used it last
   };
+  void take_lost(const trace_lost_record& record, TraceSink& sink);
   void take_thread(const trace_thread_record& record);
   void take_channel(const trace_channel_record& record);
   bool take_event(const trace_event_record& record, std::span<const std::byte> tail,
@@ -96,7 +98,11 @@ class TraceDecoder {
   std::unordered_map<std::string, uint32_t> futexes_;  ///< by id: those in shared memory
   std::string detail_;
   uint64_t events_ = 0, lost_ = 0;
+  std::array<uint64_t, TRACE_WORDS + 1> lost_of_{};  ///< as their records said last; by their word
 };
+
+/// What a probe says of what it lost; lost: since the beginning.
+trace_lost_record lost_record(uint8_t kind, uint64_t lost);
 
 /// "unix" of TRACE_UNIX, "signal" of TRACE_SIGNAL: the words of the command line.
 std::string_view trace_word(uint8_t kind);

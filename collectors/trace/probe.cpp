@@ -268,11 +268,10 @@ Result<void> TraceProbe::attach(const TraceRequest& request) {
 
 void TraceProbe::stop() { links_.clear(); }
 
-std::vector<TraceLoss> TraceProbe::take_lost() {
+std::vector<TraceLoss> TraceProbe::lost() const {
   std::vector<TraceLoss> losses;
   for (uint8_t kind = 0; kind < TRACE_WORDS; kind++) {
-    const uint64_t count =
-        __atomic_exchange_n(&program_.counters->lost_pending[kind], 0, __ATOMIC_RELAXED);
+    const uint64_t count = __atomic_load_n(&program_.counters->lost[kind], __ATOMIC_RELAXED);
     if (count > 0) {
       losses.push_back({kind, count});
     }

@@ -51,8 +51,8 @@ class TraceProbe {
   /// Nothing is reported any more, but what was can still be read.
   void stop();
   TraceRings& records() { return rings_; }
-  /// What was lost since the last records about it, or found no room in the sums; nothing after it.
-  std::vector<TraceLoss> take_lost();
+  /// What was lost since the beginning, or found no room in the sums.
+  std::vector<TraceLoss> lost() const;
   /// Sums of all CPUs, the most frequent first. Only with request.summary.
   std::vector<TraceSum> sums() const;
   /// Threads that are in a traced call now, as far as it began during the trace.

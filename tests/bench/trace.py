@@ -1,7 +1,10 @@
 """ipcscope trace and locks: what they cost the traced and the others, and how much trace carries; beside bpftrace, perf and strace"""
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# usage: ./dev bench trace
+# usage: ./dev bench trace [LOAD... [TRACER...]]
+#
+# With loads (pipe, unix, ...), only those are measured, under these tracers (summary, locks, ...) or
+# all of them, and nothing else is.
 #
 # Each loop runs alone and then under each tracer, in the same turn; the least of several turns
 # counts. A ratio of 1.00 is no cost. Two of the loops (getppid, zero) have nothing to do with IPC.
@@ -89,17 +92,20 @@ def tracers(name):
                                               delay=2), 20
 
 
-def slowdowns():
+def slowdowns(loads, wanted):
     rows = {}
-    for name, (rounds, _, calls) in LOADS.items():
+    for name in loads:
+        rounds, _, calls = LOADS[name]
         base = min(load(name, rounds) for _ in range(TURNS))
         row = {"alone": base}
         for label, make, slower in tracers(name):
+            if wanted and label not in wanted:
+                continue
             with make():
                 row[label] = min(load(name, rounds // slower) for _ in range(TURNS))
         base = min([base] + [load(name, rounds) for _ in range(TURNS)])
         row["alone"] = base
-        if shutil.which("strace"):
+        if shutil.which("strace") and (not wanted or "strace" in wanted):
             out = subprocess.run(["strace", "-f", "-qq", "-c", "-e", f"trace={calls}", "-o", "/dev/null",
                                   LOAD, name, str(rounds // 30), "1"], capture_output=True, text=True)
             if out.returncode == 0:
@@ -169,8 +175,15 @@ def starts():
 def main():
     if os.geteuid() != 0:
         sys.exit("needs root")
-    rows = slowdowns()
+    loads = [word for word in sys.argv[1:] if word in LOADS]
+    wanted = [word for word in sys.argv[1:] if word not in LOADS]
+    known = {label for label, _, _ in tracers("pipe")} | {"strace"}
+    if not set(wanted) <= known or (wanted and not loads):
+        sys.exit(f"loads: {', '.join(LOADS)}; tracers: {', '.join(sorted(known))}")
+    rows = slowdowns(loads or list(LOADS), wanted)
     print_slowdowns(rows)
+    if loads:
+        return
     waiting = ("pipe", "unix", "msg", "mq", "futex", "mutex")
     worst = max(rows[name]["locks"] / rows[name]["alone"] for name in waiting)
     others = max(rows[name]["locks"] / rows[name]["alone"] for name in ("getppid", "zero", "own-pipe"))

@@ -41,4 +41,8 @@ class Actor {
 /// Everything that `trace` knows, once or twice each.
 std::vector<Deed> use_everything();
 
+/// Submits to an io_uring: how often to a channel stands in bytes, by what in operation; as "all",
+/// how much the kernel took, and of how much. Nothing where there is no io_uring.
+std::vector<Deed> use_io_uring();
+
 }  // namespace ipcscope::live

@@ -222,20 +222,20 @@ TEST_CASE("trace: passed descriptors, signals, losses and what is malformed", "[
   trace_event_record sent = operation(10, TRACE_CALL_SIGNAL_GENERATE, key_of(TRACE_SIGNAL, 20), 1);
   sent.detail = uint64_t{20} << 32 | 15;
   REQUIRE(scenario.take(sent));
-  trace_lost_record lost{};
-  lost.kind = TRACE_LOST;
-  lost.lost = 7;
-  REQUIRE(scenario.take(lost));
-  lost.word = TRACE_MQ + 1;
-  REQUIRE(scenario.take(lost));
+  // Each record says how many there are by then.
+  REQUIRE(scenario.take(lost_record(TRACE_NO_KIND, 7)));
+  REQUIRE(scenario.take(lost_record(TRACE_MQ, 7)));
+  REQUIRE(scenario.take(lost_record(TRACE_MQ, 9)));
+  REQUIRE(scenario.take(lost_record(TRACE_MQ, 8)));
+  trace_lost_record lost = lost_record(TRACE_MQ, 8);
   lost.word = TRACE_WORDS + 1;  // of a later version
   REQUIRE(scenario.take(lost));
   CHECK(scenario.seen.lines ==
         std::vector<std::string>{"10 send_fd fd unix:5 peer 0 bytes - result 3 fd 3 pipe:9",
                                  "10 signal_generate signal signal:20 peer 20 bytes - result 1 "
                                  "SIGTERM, ignored",
-                                 "lost 7 ", "lost 7 mq", "lost 7 "});
-  CHECK(scenario.decoder.lost() == 21);
+                                 "lost 7 ", "lost 7 mq", "lost 2 mq", "lost 1 "});
+  CHECK(scenario.decoder.lost() == 17);
   trace_event_record longer = operation(10, SYS_write, key_of(TRACE_PIPE, 9), 3);
   longer.payload = 100;  // which is not there
   CHECK_FALSE(scenario.take(longer));
