@@ -8,17 +8,11 @@
 
 #include "bpf/activity.h"
 #include "bpf/layout.h"
+#include "collectors/bpf_skeleton.h"
 
 /* They need what is above. */
 #include "activity.lskel.h"
 #include "activity.skel.h"
-
-static int quiet(enum libbpf_print_level level, const char* format, va_list arguments) {
-  (void)level;
-  (void)format;
-  (void)arguments;
-  return 0;
-}
 
 static void destroy_light(void* skeleton) { activity_light__destroy(skeleton); }
 static void destroy_full(void* skeleton) { activity_bpf__destroy(skeleton); }
@@ -31,7 +25,7 @@ static void destroy_full(void* skeleton) { activity_bpf__destroy(skeleton); }
 
 static int load_light(struct activity_program* program, const struct kernel_layout* layout,
                       const struct activity_call* calls) {
-  struct activity_light* skeleton = activity_light__open();
+  struct activity_light* skeleton = LIGHT_OPEN(activity_light);
   if (skeleton == NULL) {
     return -errno;
   }
@@ -53,8 +47,7 @@ static int load_light(struct activity_program* program, const struct kernel_layo
 
 static int load_full(struct activity_program* program, const struct kernel_layout* layout,
                      const struct activity_call* calls) {
-  libbpf_set_print(quiet);
-  struct activity_bpf* skeleton = activity_bpf__open();
+  struct activity_bpf* skeleton = FULL_OPEN(activity_bpf);
   if (skeleton == NULL) {
     return -errno;
   }
@@ -76,5 +69,6 @@ static int load_full(struct activity_program* program, const struct kernel_layou
 
 int load_activity(struct activity_program* program, const struct kernel_layout* layout,
                   const struct activity_call* calls, int light) {
+  prepare_bpf_loading();
   return light ? load_light(program, layout, calls) : load_full(program, layout, calls);
 }
