@@ -19,7 +19,9 @@ struct {
   __uint(max_entries, ACTIVITY_PAIRS);
   __type(key, struct activity_key);
   __type(value, struct activity_value);
+#ifdef DIRECT_READS /* before 6.1 the kernel warns of a program of this kind that allocates */
   __uint(map_flags, BPF_F_NO_PREALLOC);
+#endif
 } activity_pairs SEC(".maps");
 
 /* New values: too large for the stack. */

@@ -15,7 +15,9 @@
 #define LEVELS_MAX 4          /* of 2^24 ids, IPCMNI_EXTEND */
 #define OBJECTS_MAX (1 << 23) /* rounds of one walk over a namespace, bpf_loop's own limit */
 #define LIST_MAX 65536
+#ifdef WITHOUT_LOOPS
 #define OLD_ROUNDS 64 /* before 5.17, which has no bpf_loop */
+#endif
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -43,18 +45,18 @@ static __always_inline u64 word_at(u64 address) {
   return word;
 }
 
-#define rounds(max, step)                                                 \
-  do {                                                                    \
-    if (HAS_HELPER(loop)) {                                               \
-      bpf_loop(max, step, NULL, 0);                                       \
-    } else {                                                              \
-      for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) { \
-        if (step(round, NULL)) {                                          \
-          break;                                                          \
-        }                                                                 \
-      }                                                                   \
-    }                                                                     \
+#ifdef WITHOUT_LOOPS
+#define rounds(max, step)                                               \
+  do {                                                                  \
+    for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) { \
+      if (step(round, NULL)) {                                          \
+        break;                                                          \
+      }                                                                 \
+    }                                                                   \
   } while (0)
+#else
+#define rounds(max, step) bpf_loop(max, step, NULL, 0)
+#endif
 
 static long count_one(u32 round, void *context) {
   if (sysv_list.at == sysv_list.head || !sysv_list.at) {
@@ -100,7 +102,12 @@ __noinline int sysv_blocked_at_set(u64 address) {
   sysv_set.blocked =
       plus(sysv_set.blocked, sysv_length(ADDRESS(address, sem_array, pending_const)));
   rounds(LIST_MAX, count_semaphore);
-  if (sysv_set.count > (HAS_HELPER(loop) ? LIST_MAX : OLD_ROUNDS)) {
+#ifdef WITHOUT_LOOPS
+  const u32 counted = OLD_ROUNDS;
+#else
+  const u32 counted = LIST_MAX;
+#endif
+  if (sysv_set.count > counted) {
     return -1;
   }
   return (int)sysv_set.blocked;
@@ -183,10 +190,11 @@ __noinline int sysv_send_ids(u32 kind) {
     return 1;
   }
   if (sysv_at.state != AT_END) {
-    if (!HAS_HELPER(loop)) {
-      return 1; /* a bounded round at a time: the iterator calls again */
-    }
+#ifdef WITHOUT_LOOPS
+    return 1; /* a bounded round at a time: the iterator calls again */
+#else
     sysv_lost++;
+#endif
   }
   sysv_at.kind = kind + 1;
   sysv_at.index = 0;

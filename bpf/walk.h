@@ -65,22 +65,22 @@ int pid_number(u64 pid);
 
 /**
  * Calls step(i, NULL) for i = 0, 1, ... until it returns 1, at most max times; with a small bound
- * before 5.17, which has no bpf_loop and checks every round anew. A step keeps its state in global
- * variables: the verifier takes their values as unknown, while sums on the stack would make every
- * round a new state for it.
+ * before 5.17, which has no bpf_loop and checks every round anew: WITHOUT_LOOPS is for these. A
+ * step keeps its state in global variables: the verifier takes their values as unknown, while sums
+ * on the stack would make every round a new state for it.
  */
-#define repeat_on_old(max, old_max, step)                                \
-  do {                                                                   \
-    if (HAS_HELPER(loop)) {                                              \
-      bpf_loop(max, step, NULL, 0);                                      \
-    } else {                                                             \
-      for (u32 round = 0; round < (old_max) && round < (max); round++) { \
-        if (step(round, NULL)) {                                         \
-          break;                                                         \
-        }                                                                \
-      }                                                                  \
-    }                                                                    \
+#ifdef WITHOUT_LOOPS
+#define repeat_on_old(max, old_max, step)                              \
+  do {                                                                 \
+    for (u32 round = 0; round < (old_max) && round < (max); round++) { \
+      if (step(round, NULL)) {                                         \
+        break;                                                         \
+      }                                                                \
+    }                                                                  \
   } while (0)
+#else
+#define repeat_on_old(max, old_max, step) bpf_loop(max, step, NULL, 0)
+#endif
 #define repeat(max, step) repeat_on_old(max, 32, step)
 
 /**

@@ -79,6 +79,11 @@ void add_source(CLI::App& app, Options& options) {
   app.add_flag("--strict", options.strict, "exit with 4 where the answer is not complete");
 }
 
+/// For commands that look at the kernel: not those that only start others.
+void add_types(CLI::App& app, std::string& types) {
+  named(app.add_option("--btf", types, "the kernel's types (BTF), where it hides its own"), "FILE");
+}
+
 /// CLI11's words for a parse error, as one line of ours.
 std::string one_line(const CLI::ParseError& error) {
   std::string text = error.what();
@@ -477,6 +482,10 @@ Result<Invocation> parse_arguments(int argc, const char* const* argv) {
     sub->set_help_flag("-h,--help", "print this help");
     sub->allow_extras();
     command.add_options(*sub, invocation.options);
+    if (std::string_view(command.name) != "fixture" &&
+        std::string_view(command.name) != "selftest") {
+      add_types(*sub, invocation.types);
+    }
   }
   const auto chosen = [&]() -> CLI::App* {
     const auto given = app.get_subcommands();

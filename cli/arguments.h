@@ -15,6 +15,7 @@ namespace ipcscope {
 struct Invocation {
   const Command* command = nullptr;  ///< nothing: only text is to be printed
   Options options;
+  std::string types;  ///< a file with the kernel's BTF; empty: the kernel's own
   std::string text;  ///< help or version
 };
 

@@ -10,6 +10,8 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "collectors/kernel_layout.h"
+#include "collectors/without.h"
 
 namespace ipcscope {
 
@@ -39,6 +41,21 @@ int check_output(Output& out, int status) {
   return status_unanswered;
 }
 
+/// What is said about the kernel beyond the command: it lacks something, or has its types
+/// elsewhere.
+Result<void> prepare_kernel(const std::string& types) {
+  if (const char* names = std::getenv("IPCSCOPE_WITHOUT"); names != nullptr) {
+    if (Result<void> done = do_without(names); !done) {
+      return done;
+    }
+  }
+  if (!types.empty()) {
+    return use_kernel_types(types);
+  }
+  const char* file = std::getenv("IPCSCOPE_BTF");
+  return file != nullptr && *file != '\0' ? use_kernel_types(file) : Result<void>();
+}
+
 int run(int argc, const char* const* argv) {
   hold_standard_descriptors();
   std::setlocale(LC_CTYPE, "");
@@ -58,6 +75,10 @@ int run(int argc, const char* const* argv) {
   if (!proc) {
     complain(fmt::format("cannot open {}; is /proc mounted?", proc.error().text()));
     return status_unanswered;
+  }
+  if (const Result<void> prepared = prepare_kernel(invocation->types); !prepared) {
+    complain(prepared.error().text());
+    return status_usage;
   }
   const Command& command = *invocation->command;
   const Terminal terminal = detect_terminal(invocation->options.color);

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <errno.h>
 #include <string.h>
 
 #include "bpf/layout.h"
@@ -16,6 +17,7 @@
 #include "registers.lskel.h"
 #include "registers.skel.h"
 #include "snapshot.lskel.h"
+#include "snapshot.oskel.h"
 #include "snapshot.skel.h"
 
 #define PREPARE(kind) SET_CONSTANT(layout, given, sizeof *given)
@@ -72,6 +74,8 @@ DEFINE_LOADER(snapshot_light, LIGHT, struct bpf_iterator_program, const struct w
               PREPARE_WALK, ATTACH_NOW, TAKE_WALK)
 DEFINE_LOADER(snapshot_bpf, FULL, struct bpf_iterator_program, const struct walk_given,
               PREPARE_WALK, ATTACH_NOW, TAKE_WALK)
+DEFINE_LOADER(snapshot_old, FULL, struct bpf_iterator_program, const struct walk_given,
+              PREPARE_WALK, ATTACH_NOW, TAKE_WALK)
 
 /* --- mappings --- */
 
@@ -95,30 +99,25 @@ DEFINE_LOADER(registers_light, LIGHT, struct registers_program, const struct ker
 DEFINE_LOADER(registers_bpf, FULL, struct registers_program, const struct kernel_layout, PREPARE,
               ATTACH_LATER, TAKE_REGISTERS)
 
-#define LOAD(name, program, given, loading)                  \
-  do {                                                       \
-    prepare_bpf_loading();                                   \
-    if ((loading) != BPF_LOADING_FULL) {                     \
-      const int error = load_##name##_light(program, given); \
-      if (error == 0 || (loading) == BPF_LOADING_LIGHT) {    \
-        return error;                                        \
-      }                                                      \
-    }                                                        \
-    return load_##name##_bpf(program, given);                \
-  } while (0)
-
 int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
-              const struct kernel_layout* layout, enum bpf_loading loading) {
+              const struct kernel_layout* layout, unsigned loading) {
+  prepare_bpf_loading();
   const struct walk_given given = {layout, state};
-  LOAD(snapshot, program, &given, loading);
+  const struct walk_given* to_walk = &given;
+  LOAD(snapshot, load_snapshot_old, program, to_walk, loading);
 }
 
 int load_mappings(struct bpf_iterator_program* program, const struct kernel_layout* layout,
-                  enum bpf_loading loading) {
-  LOAD(mappings, program, layout, loading);
+                  unsigned loading) {
+  prepare_bpf_loading();
+  if (is_without_in_bpf(BPF_WITHOUT_TASK_VMA)) {
+    return -ESRCH; /* as libbpf when the kernel has no such iterator */
+  }
+  LOAD(mappings, NULL, program, layout, loading);
 }
 
 int load_registers(struct registers_program* program, const struct kernel_layout* layout,
-                   enum bpf_loading loading) {
-  LOAD(registers, program, layout, loading);
+                   unsigned loading) {
+  prepare_bpf_loading();
+  LOAD(registers, NULL, program, layout, loading);
 }

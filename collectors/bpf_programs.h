@@ -42,20 +42,13 @@ struct registers_program {
   void (*destroy)(void* skeleton);
 };
 
-/** How a program is loaded. */
-enum bpf_loading {
-  BPF_LOADING_BEST,  /* light, else through libbpf */
-  BPF_LOADING_LIGHT, /* by the kernel alone and with direct reads: needs 6.2 */
-  BPF_LOADING_FULL,  /* through libbpf, since 5.10 (mappings: 5.12) */
-};
-
-/* 0 or a negative errno; then nothing is left loaded. */
+/* loading: bits of bpf_loading. 0 or a negative errno; then nothing is left loaded. */
 int load_walk(struct bpf_iterator_program* program, struct walk_state* state,
-              const struct kernel_layout* layout, enum bpf_loading loading);
+              const struct kernel_layout* layout, unsigned loading);
 int load_mappings(struct bpf_iterator_program* program, const struct kernel_layout* layout,
-                  enum bpf_loading loading);
+                  unsigned loading);
 int load_registers(struct registers_program* program, const struct kernel_layout* layout,
-                   enum bpf_loading loading);
+                   unsigned loading);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,7 @@
 #include "bpf/shmem.h"
 #include "bpf/thread.h"
 #include "collectors/base/fd.h"
+#include "collectors/bpf_loading.h"
 #include "collectors/bpf_map.h"
 #include "collectors/bpf_programs.h"
 #include "collectors/kernel_layout.h"
@@ -609,7 +610,7 @@ Capability judge(std::string name, Loaded& loaded, std::vector<std::string> lost
   return capability;
 }
 
-Capability probe_walk(const char* name, const Result<kernel_layout>& layout, bpf_loading loading,
+Capability probe_walk(const char* name, const Result<kernel_layout>& layout, unsigned loading,
                       std::vector<std::string> lost) {
   Loaded loaded;
   walk_state state{};
@@ -626,9 +627,16 @@ Capability probe_walk(const char* name, const Result<kernel_layout>& layout, bpf
 std::vector<Capability> probe_bpf() {
   const Result<kernel_layout> layout = read_kernel_layout();
   std::vector<Capability> found;
-  found.push_back(probe_walk("BPF iterator over tasks and files", layout, BPF_LOADING_FULL,
+  found.push_back(probe_walk("BPF iterator over tasks and files", layout,
+                             BPF_LOADING_FULL | BPF_LOADING_OLD,
                              {"ls, show: depth of pipes and terminals, waiters, speed; "
                               "descriptors are read from /proc instead"}));
+  Capability loops = probe_walk("BPF loops", layout, BPF_LOADING_FULL,
+                                {"ls, show, leaks: lists of more than 32 entries in one channel"});
+  if (found.back().state == Capability::State::works && loops.state != Capability::State::works) {
+    loops.remedy = "needs Linux 5.17 or later";
+  }
+  found.push_back(std::move(loops));
   Capability fast = probe_walk("BPF direct reads", layout, BPF_LOADING_LIGHT,
                                {"ls, show: 10 ms at the start, and half of the speed"});
   if (fast.state != Capability::State::works && fast.remedy == "needs a newer kernel") {

@@ -25,6 +25,7 @@
 #include "collectors/base/fd.h"
 #include "collectors/base/parse.h"
 #include "collectors/child.h"
+#include "collectors/kernel_layout.h"
 
 namespace ipcscope {
 
@@ -375,11 +376,12 @@ Capability socket_tables() {
 
 Capability type_information() {
   Capability result = works("BTF");
-  if (::access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+  if (const Result<kernel_layout> layout = read_kernel_layout(); !layout) {
     result.state = State::missing;
-    result.reason = fmt::format("/sys/kernel/btf/vmlinux: {}", error_text(errno));
+    result.reason = layout.error().text();
     result.lost = {"every command: the bpf source"};
-    result.remedy = "a kernel with CONFIG_DEBUG_INFO_BTF, and /sys mounted";
+    result.remedy =
+        "a kernel with CONFIG_DEBUG_INFO_BTF, and /sys mounted, or its BTF in a file, with --btf";
   }
   return result;
 }

@@ -3,19 +3,23 @@
 // takes five times as long, because it builds an index of all types.
 #include "collectors/kernel_layout.h"
 
+#include <bpf/btf.h>
 #include <fcntl.h>
 #include <linux/btf.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string_view>
 
 #include "collectors/base/fd.h"
+#include "collectors/bpf_loading.h"
 
 namespace ipcscope {
 
@@ -98,18 +102,18 @@ size_t bytes_behind(const btf_type& type) {
     case BTF_KIND_DECL_TAG:
       return sizeof(uint32_t);
     case BTF_KIND_ARRAY:
-      return sizeof(btf_array);
+      return sizeof(struct btf_array);
     case BTF_KIND_STRUCT:
     case BTF_KIND_UNION:
       return entries * sizeof(btf_member);
     case BTF_KIND_ENUM:
-      return entries * sizeof(btf_enum);
+      return entries * sizeof(struct btf_enum);
     case BTF_KIND_FUNC_PROTO:
       return entries * sizeof(btf_param);
     case BTF_KIND_DATASEC:
       return entries * sizeof(btf_var_secinfo);
     case BTF_KIND_ENUM64:
-      return entries * sizeof(btf_enum64);
+      return entries * sizeof(struct btf_enum64);
     default:
       return 0;
   }
@@ -201,7 +205,7 @@ uint32_t Types::size(uint32_t type, int depth) const {
     case BTF_KIND_PTR:
       return sizeof(void*);
     case BTF_KIND_ARRAY: {
-      const auto* array = reinterpret_cast<const btf_array*>(&found + 1);
+      const auto* array = reinterpret_cast<const struct btf_array*>(&found + 1);
       return array->nelems * size(array->type, depth + 1);
     }
     case BTF_KIND_INT:
@@ -388,8 +392,49 @@ kernel_layout find_kernel_layout(std::span<const std::byte> vmlinux,
   return layout;
 }
 
+namespace {
+
+/// From a file of the user's.
+struct GivenTypes {
+  std::string path;
+  std::optional<kernel_layout> layout;
+  bool own_are_hidden = false;
+};
+GivenTypes given;
+
+}  // namespace
+
+void do_without_kernel_types() { given.own_are_hidden = true; }
+
+Result<void> use_kernel_types(const std::string& path) {
+  prepare_bpf_loading();
+  const std::unique_ptr<btf, void (*)(btf*)> types(::btf__parse(path.c_str(), nullptr),
+                                                   ::btf__free);
+  if (!types) {
+    const bool is_there = ::access(path.c_str(), R_OK) == 0;
+    return is_there ? failure(path + ": has no BTF that can be read") : system_failure(path);
+  }
+  uint32_t size = 0;
+  const void* const data = ::btf__raw_data(types.get(), &size);
+  const kernel_layout layout =
+      find_kernel_layout({static_cast<const std::byte*>(data), data == nullptr ? 0 : size}, {});
+  if (layout.offset[KERNEL_MEMBER_task_struct_tgid] == MEMBER_ABSENT) {
+    return failure(path + ": has no struct task_struct, so it is not the BTF of a kernel");
+  }
+  given.path = path;
+  given.layout = layout;
+  set_bpf_types(given.path.c_str());
+  return {};
+}
+
 Result<kernel_layout> read_kernel_layout() {
+  if (given.layout) {
+    return *given.layout;
+  }
   const std::string directory = "/sys/kernel/btf/";
+  if (given.own_are_hidden) {
+    return system_failure(directory + "vmlinux", ENOENT);
+  }
   const Result<Contents> vmlinux = Contents::of(directory + "vmlinux");
   if (!vmlinux) {
     return Failure(vmlinux.error());

@@ -211,7 +211,9 @@ Result<Snapshot> Session::take(const Request& request) {
   if (bpf == nullptr && request.source == SourceChoice::automatic) {
     snapshot.coverage.push_back(
         {"bpf", Coverage::State::unavailable, 0, 0, 0, refusal_->text(),
-         "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
+         refusal_->code.value() == ENOENT
+             ? "give the kernel's BTF with --btf; `ipcscope doctor` tells more"
+             : "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
   }
   if (!request.alone) {
     builder.expect(open_files(proc_));

@@ -3,13 +3,28 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <memory>
 
 #include "collectors/base/parse.h"
+#include "collectors/base/withheld.h"
 
 namespace ipcscope {
+
+namespace {
+
+std::vector<std::string_view> withheld;
+
+bool is_withheld(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  return std::find(withheld.begin(), withheld.end(), name) != withheld.end();
+}
+
+}  // namespace
+
+void withhold_file(const char* name) { withheld.emplace_back(name); }
 
 Result<ProcRoot> ProcRoot::open(const char* path) {
   Fd directory(::open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -21,6 +36,9 @@ Result<ProcRoot> ProcRoot::open(const char* path) {
 
 Result<void> ProcRoot::read(const char* path, std::string& out) const {
   out.clear();
+  if (!withheld.empty() && is_withheld(path)) {
+    return system_failure(path, EACCES);
+  }
   const Fd file(::openat(directory_.get(), path, O_RDONLY | O_CLOEXEC | O_NOCTTY));
   if (!file) {
     return system_failure(path);

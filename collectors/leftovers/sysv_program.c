@@ -9,6 +9,7 @@
 #include "bpf/sysv.h"
 #include "collectors/bpf_skeleton.h"
 #include "sysv.lskel.h"
+#include "sysv.oskel.h"
 #include "sysv.skel.h"
 
 #define PREPARE(kind) SET_CONSTANT(layout, given, sizeof *given)
@@ -24,8 +25,10 @@ DEFINE_LOADER(sysv_light, LIGHT, struct sysv_program, const struct kernel_layout
               ATTACH_NOW, TAKE)
 DEFINE_LOADER(sysv_bpf, FULL, struct sysv_program, const struct kernel_layout, PREPARE, ATTACH_NOW,
               TAKE)
+DEFINE_LOADER(sysv_old, FULL, struct sysv_program, const struct kernel_layout, PREPARE, ATTACH_NOW,
+              TAKE)
 
-int load_sysv(struct sysv_program* program, const struct kernel_layout* layout, int light) {
+int load_sysv(struct sysv_program* program, const struct kernel_layout* layout, unsigned loading) {
   prepare_bpf_loading();
-  return light ? load_sysv_light(program, layout) : load_sysv_bpf(program, layout);
+  LOAD(sysv, load_sysv_old, program, layout, loading);
 }

@@ -17,9 +17,8 @@ struct sysv_program {
   void (*destroy)(void* skeleton);
 };
 
-/** light: by the kernel alone and with direct reads (6.2), else through libbpf (5.10). 0 or a
- * negative errno; then nothing is left loaded. */
-int load_sysv(struct sysv_program* program, const struct kernel_layout* layout, int light);
+/** loading: bits of bpf_loading. 0 or a negative errno; then nothing is left loaded. */
+int load_sysv(struct sysv_program* program, const struct kernel_layout* layout, unsigned loading);
 
 #ifdef __cplusplus
 }

@@ -20,16 +20,13 @@ namespace {
 /// Owns the loaded object.
 class Loaded {
  public:
-  explicit Loaded(SysvLoading loading) {
+  explicit Loaded(unsigned loading) {
     const Result<kernel_layout> layout = read_kernel_layout();
     if (!layout) {
       error = layout.error().code.value();
       return;
     }
-    error = loading == SysvLoading::full ? EINVAL : -load_sysv(&program, &*layout, 1);
-    if (error != 0 && loading != SysvLoading::light) {
-      error = -load_sysv(&program, &*layout, 0);
-    }
+    error = -load_sysv(&program, &*layout, loading);
   }
   Loaded(const Loaded&) = delete;
   Loaded& operator=(const Loaded&) = delete;
@@ -64,7 +61,7 @@ int take_waiters(void* context, void* data, size_t size) noexcept {
   return 0;
 }
 
-void SysvWaiters::collect(SysvLoading loading) {
+void SysvWaiters::collect(unsigned loading) {
   const Loaded loaded(loading);
   error_ = loaded.error;
   if (error_ != 0) {

@@ -4,12 +4,10 @@
 #include <vector>
 
 #include "collectors/base/proc_root.h"
+#include "collectors/bpf_loading.h"
 #include "collectors/model/leftovers.h"
 
 namespace ipcscope {
-
-/// How the programs of bpf/sysv.bpf.c are loaded.
-enum class SysvLoading : uint8_t { best, light, full };
 
 /// Undo structures and blocked threads of every System V set and queue of the snapshot, from BPF.
 /// Coverage: "bpf-sysv".
@@ -17,7 +15,8 @@ class SysvWaiters {
  public:
   /// Walks the host's IPC namespaces; touches neither a snapshot nor another namespace, so it may
   /// run beside other work. Needs what open_bpf_source() needs.
-  void collect(SysvLoading loading = SysvLoading::best);
+  /// loading: bits of bpf_loading.
+  void collect(unsigned loading = BPF_LOADING_BEST);
   /// Fills undos and blocked of the sets and queues of snapshot. own_ipc_ns: inode number.
   void join(const Snapshot& snapshot, uint32_t own_ipc_ns, Leftovers& leftovers,
             std::vector<Coverage>& coverage) const;

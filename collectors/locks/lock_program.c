@@ -66,11 +66,11 @@
   } while (0)
 
 /* load_TYPE(): as load_locks(), with one of the skeletons. */
-#define DEFINE_LOAD(type, MAP, LINK, PROGRAM, TAKE_MORE)                                    \
+#define DEFINE_LOAD(type, OPEN, MAP, LINK, PROGRAM, TAKE_MORE)                              \
   static void destroy_##type(void* skeleton) { type##__destroy(skeleton); }                 \
   static int load_##type(struct lock_program* program, const struct kernel_layout* layout,  \
                          const struct lock_call* calls, const struct lock_filter* filter) { \
-    struct type* skeleton = type##__open();                                                 \
+    struct type* skeleton = OPEN(type);                                                     \
     if (skeleton == NULL) {                                                                 \
       return -errno;                                                                        \
     }                                                                                       \
@@ -89,10 +89,10 @@
     return 0;                                                                               \
   }
 
-DEFINE_LOAD(locks_light, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_NOTHING)
-DEFINE_LOAD(locks_bpf, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_NOTHING)
-DEFINE_LOAD(deep_light, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_DEEP_DESCRIPTORS)
-DEFINE_LOAD(deep_bpf, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_DEEP_DESCRIPTORS)
+DEFINE_LOAD(locks_light, LIGHT_OPEN, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_NOTHING)
+DEFINE_LOAD(locks_bpf, FULL_OPEN, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_NOTHING)
+DEFINE_LOAD(deep_light, LIGHT_OPEN, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, TAKE_DEEP_DESCRIPTORS)
+DEFINE_LOAD(deep_bpf, FULL_OPEN, FULL_MAP, FULL_LINK, FULL_PROGRAM, TAKE_DEEP_DESCRIPTORS)
 
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
                const struct lock_call* calls, const struct lock_filter* filter, int light,

@@ -11,6 +11,7 @@
 
 #include "collectors/base/fd.h"
 #include "collectors/base/parse.h"
+#include "collectors/bpf_loading.h"
 #include "collectors/kernel_layout.h"
 #include "collectors/name_spaces.h"
 #include "collectors/proc/task_files.h"

@@ -1,11 +1,20 @@
 """Boots Debian's kernels with ipcscope inside, and compares what each can do with kernels.json"""
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# usage: ./dev test kernels [NAME...]
+# usage: ./dev test kernels [NAME...] [--update]      --man: prints man/ipcscope-kernels.7
 #
-# NAME: of a kernel or variant in kernels.json; none: all. --update writes what came out into that
-# file, to be read before it is committed. Packages come from the mirrors in this machine's sources,
-# through an apt configuration of its own, and are kept in build/kernels.
+# NAME: of a case in kernels.json; none: all. --update writes what came out into that file, to be
+# read before it is committed, and then the manual page. Packages come from the mirrors in this
+# machine's sources, through an apt configuration of its own, signed by Debian's archive keyring; they
+# are kept in build/kernels, with what each guest said (NAME.out) and its console (NAME.console).
+# Exit status: 0 all as expected; 1 not; 77 a kernel cannot be fetched, which is 1 with CI=true.
+#
+# To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a
+# line in SUITES when no suite there has it, and a case with its name. To add a variant: a case with
+# "variant", and what that word means in init. To add a command: a line in the file commands, behind
+# VARIANT: when only one variant runs it; what has to be in its output is in look() of init. Then
+# --update for these cases, and read the difference: a capability that is missing there has to be
+# missing in that kernel, and the complaint in build/kernels/NAME.out has to say so clearly.
 
 import concurrent.futures
 import glob
@@ -18,17 +27,24 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True
+import page  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = "build/kernels"
 BIN = "build/release/bin"
+STATIC = "build/static/bin/ipcscope"
 EXPECTED = f"{HERE}/kernels.json"
 SUITES = [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
           ("debian", "trixie-backports")]
 MODULES = ["inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet"]
 EXIT_BY_GUEST = 42 * 2 + 1  # what isa-debug-exit makes of the value that the guest writes
-BOOT_SECONDS = 420
+BOOT_SECONDS = 600
 # Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
 CPU = "max,-cx16"
+# One thread for all CPUs of a guest: on several, code that another CPU patches (static keys) was run
+# half patched now and then, and 6.12 panicked. Two guests at once use two CPUs anyway.
+ACCELERATOR = "tcg,thread=single"
 
 
 def mirror():
@@ -117,7 +133,10 @@ def pack(tree):
     os.symlink("usr/bin", f"{root}/bin")
     for program in (f"{BIN}/ipcscope", f"{BIN}/ipcscope-fixture", "setpriv", "unshare"):
         copy_program(program, root)
+    if os.path.exists(STATIC):
+        shutil.copy(STATIC, f"{root}/usr/bin/ipcscope-static")
     copy_program("busybox", root)
+    subprocess.run(["gcc", "-O2", "-static", "-o", f"{root}/usr/bin/leave", f"{HERE}/leave.c"], check=True)
     applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
     for applet in applets:
         if not os.path.lexists(f"{root}/usr/bin/{applet}"):
@@ -145,13 +164,14 @@ def boot(tree, initramfs, case):
     name = case["name"]
     said, console = f"{CACHE}/{name}.out", f"{CACHE}/{name}.console"
     command = [
-        "qemu-system-x86_64", "-M", "pc", "-accel", "tcg,thread=multi", "-cpu", CPU, "-m", "768", "-smp", str(case.get("cpus", 2)),
+        "qemu-system-x86_64", "-M", "pc", "-accel", ACCELERATOR, "-cpu", CPU, "-m", "768", "-smp", str(case.get("cpus", 2)),
         "-kernel", find(tree, "vmlinuz*"), "-initrd", initramfs, "-nographic", "-no-reboot", "-nic", "none",
         "-append", f"console=ttyS0 quiet panic=-1 ipcscope.variant={case.get('variant', 'plain')} {case.get('cmdline', '')}",
         "-monitor", "none", "-serial", f"file:{console}", "-serial", f"file:{said}",
         "-device", "isa-debug-exit,iobase=0x501,iosize=2"]
     try:
-        status = subprocess.run(command, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode
+        status = subprocess.run(command, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL, capture_output=True,
+                                check=False).returncode
     except subprocess.TimeoutExpired:
         status = -1
     with open(said, encoding="utf-8", errors="replace") as file:
@@ -160,8 +180,9 @@ def boot(tree, initramfs, case):
 
 def understand(lines):
     """What a guest's lines say."""
-    outcome = {"kernel": None, "commands": {}, "complaints": {}, "capabilities": {}, "listed": [], "trouble": [], "ended": False}
-    doctor = []
+    outcome = {"kernel": None, "commands": {}, "complaints": {}, "capabilities": {}, "saw": [], "selftest": {},
+               "trouble": [], "ended": False}
+    text = {"doctor": [], "selftest": []}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "kernel":
@@ -170,40 +191,48 @@ def understand(lines):
             name, status, begin, end, size, *complaint = rest.split(" ", 5)
             outcome["commands"][name] = int(status)
             outcome["complaints"][name] = (float(end) - float(begin), int(size), " ".join(complaint))
-        elif word in ("stands", "listed", "listed-proc", "found"):
-            outcome["listed"].append(line)
-        elif word == "doctor":
-            doctor.append(rest)
+        elif word == "saw":
+            outcome["saw"].append(rest)
+        elif word in text:
+            text[word].append(rest)
         elif word == "trouble":
             outcome["trouble"].append(rest)
         elif line == "end":
             outcome["ended"] = True
     try:
-        for capability in json.loads("\n".join(doctor))["capabilities"]:
+        for capability in json.loads("\n".join(text["doctor"]))["capabilities"]:
             outcome["capabilities"][capability["name"]] = capability["state"]
     except (ValueError, KeyError):
         outcome["trouble"].append("doctor --json cannot be read")
+    try:
+        for result in json.loads("\n".join(text["selftest"]))["results"]:
+            state = "skipped" if result["skipped"] else "passed" if result["passed"] else "failed"
+            outcome["selftest"][result["fixture"]] = state
+            outcome.setdefault("results", []).append(result)
+    except (ValueError, KeyError):
+        outcome["trouble"].append("selftest --json cannot be read")
+    outcome["saw"].sort()
     return outcome
 
 
-def compare(expected, outcome, status):
+def compare(case, outcome, status):
     """Lines about what is not as expected; none: the case passes."""
-    wrong = list(outcome["trouble"])
-    if not outcome["ended"]:
-        wrong.append(f"the guest did not come to its end (qemu: {status})")
-    elif status not in (EXIT_BY_GUEST, 0):
-        wrong.append(f"qemu exited with {status}")
+    expected = case.get("expected", {})
+    wrong = [f"kernel log: {line}" for line in outcome["trouble"]]
+    # Where lockdown refuses ports, the guest can only say that it has come to its end.
+    if not outcome["ended"] or status != (0 if "lockdown" in case.get("cmdline", "") else EXIT_BY_GUEST):
+        wrong.append(f"the guest did not come to its end: qemu exited with {status}")
     for name, state in outcome["commands"].items():
         if state >= 124:
             wrong.append(f"{name} ended with {state}: {outcome['complaints'][name][2]}")
-    for part in ("commands", "capabilities"):
+    for part in ("commands", "capabilities", "selftest"):
         for name in sorted({*expected.get(part, {}), *outcome[part]}):
             should, does = expected.get(part, {}).get(name), outcome[part].get(name)
             if should != does:
-                wrong.append(f"{part}: {name} is {does}, expected {should}")
-    for line in expected.get("listed", []):
-        if line not in outcome["listed"]:
-            wrong.append(f"missing: {line}")
+                why = outcome["complaints"].get(name, ("", "", ""))[2] if part == "commands" else ""
+                wrong.append(f"{part}: {name} is {does}, expected {should} {why}".rstrip())
+    wrong.extend(f"not seen: {what}" for what in expected.get("saw", []) if what not in outcome["saw"])
+    wrong.extend(f"seen, and not expected: {what}" for what in outcome["saw"] if what not in expected.get("saw", []))
     return wrong
 
 
@@ -213,47 +242,89 @@ def run_case(case, tree, initramfs):
     return case, understand(lines), status, time.monotonic() - begin
 
 
+HEADING = (f"{'case':11}{'kernel':29}{'time':>5}  {'capabilities':>12} {'commands':>9} {'selftest':>9} "
+           f"{'look-alikes':>12} {'crashes':>8}")
+
+
+def row(case, outcome, seconds):
+    """A line of the table: what works, was answered, was detected and stayed quiet, each of how many."""
+    results = [result for result in outcome.get("results", []) if not result["skipped"]]
+    healthy = [result for result in results if result["lookalike_quiet"] is not None]
+    # 0 and 1 are answers; 2 and 3 say in one line why there is none.
+    answered = sum(state in (0, 1) for state in outcome["commands"].values())
+    crashes = sum(state >= 124 for state in outcome["commands"].values()) + len(outcome["trouble"])
+    works = sum(state == "works" for state in outcome["capabilities"].values())
+    return (f"{case['name']:11}{outcome['kernel'] or '-':29}{seconds:>4.0f}s  "
+            f"{works:>9}/{len(outcome['capabilities'])} {answered:>6}/{len(outcome['commands'])} "
+            f"{sum(result['passed'] for result in results):>6}/{len(results)} "
+            f"{sum(result['lookalike_quiet'] for result in healthy):>9}/{len(healthy)} {crashes:>8}")
+
+
+def write_expected(data):
+    """Every map on a line of its own, so that a difference can be read."""
+    def one_line(value):
+        return json.dumps(value, sort_keys=isinstance(value, dict) and "name" not in value)
+    lines = ["{", ' "kernels": {']
+    lines.append(",\n".join(f"  {json.dumps(name)}: {json.dumps(pattern)}" for name, pattern in data["kernels"].items()))
+    lines += [" },", ' "cases": [']
+    cases = []
+    for case in data["cases"]:
+        head = {key: value for key, value in case.items() if key != "expected"}
+        parts = ",\n".join(f"    {json.dumps(part)}: {one_line(value)}" for part, value in case.get("expected", {}).items())
+        cases.append(f"  {one_line(head)[:-1]}, \"expected\": {{\n{parts}\n  }}}}")
+    lines += [",\n".join(cases), " ]", "}"]
+    with open(EXPECTED, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
+
+
+def fetch_all(data, cases):
+    """For each kernel that a case wants: its directory and its initramfs."""
+    names, trees = open_archive(), {}
+    for case in cases:
+        if case["kernel"] not in trees:
+            tree = fetch(names, data["kernels"][case["kernel"]])
+            trees[case["kernel"]] = tree, pack(tree)
+    return trees
+
+
 def main():
-    arguments = [argument for argument in sys.argv[1:] if argument != "--update"]
     with open(EXPECTED, encoding="utf-8") as file:
         data = json.load(file)
-    cases = [case for case in data["cases"] if not arguments or case["name"] in arguments]
-    unknown = set(arguments) - {case["name"] for case in data["cases"]}
-    if unknown or not cases:
+    if sys.argv[1:] == ["--man"]:
+        page.write(data, sys.stdout)
+        return
+    wanted = [argument for argument in sys.argv[1:] if argument != "--update"]
+    cases = [case for case in data["cases"] if not wanted or case["name"] in wanted]
+    unknown = set(wanted) - {case["name"] for case in data["cases"]}
+    if unknown:
         sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(c['name'] for c in data['cases'])}")
+    begin = time.monotonic()
     try:
-        names = open_archive()
-        trees = {}
-        for case in cases:
-            pattern = data["kernels"][case["kernel"]]
-            if pattern not in trees:
-                tree = fetch(names, pattern)
-                trees[pattern] = tree, pack(tree)
+        trees = fetch_all(data, cases)
     except OSError as error:
         # Where nothing decides, a kernel that cannot be had is no failure, but never a pass.
-        print(f"kernels: cannot be fetched: {error}", file=sys.stderr)
-        sys.exit(1 if os.environ.get("CI") else 77)
+        in_ci = os.environ.get("CI") == "true"
+        print(f"kernels: {'FAILED' if in_ci else 'skipped'}: cannot be fetched: {error}", file=sys.stderr)
+        sys.exit(1 if in_ci else 77)
 
     failed = 0
-    print(f"{'case':16}{'kernel':30}{'time':>6}  {'capabilities':>12}{'commands':>10}  crashes")
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        jobs = [pool.submit(run_case, case, *trees[data["kernels"][case["kernel"]]]) for case in cases]
+    print(HEADING)
+    # Two CPUs each, but most of the time one of them is idle.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 2)) as pool:
+        jobs = [pool.submit(run_case, case, *trees[case["kernel"]]) for case in cases]
         for job in jobs:
             case, outcome, status, seconds = job.result()
-            wrong = compare(case.get("expected", {}), outcome, status)
-            works = sum(state == "works" for state in outcome["capabilities"].values())
-            answered = sum(state in (0, 1) for state in outcome["commands"].values())
-            crashes = sum(state >= 124 for state in outcome["commands"].values())
-            print(f"{case['name']:16}{outcome['kernel'] or '-':30}{seconds:>5.0f}s  {works:>5} of {len(outcome['capabilities']):>3}"
-                  f"{answered:>5} of {len(outcome['commands']):>2}  {crashes}{'' if not wrong else '  NOT AS EXPECTED'}", flush=True)
+            wrong = compare(case, outcome, status)
+            print(row(case, outcome, seconds) + ("  NOT AS EXPECTED" if wrong else ""), flush=True)
             for line in wrong:
                 print(f"    {line}")
             failed += bool(wrong)
-            case["expected"] = {"commands": outcome["commands"], "capabilities": outcome["capabilities"], "listed": outcome["listed"]}
+            case["expected"] = {part: outcome[part] for part in ("capabilities", "commands", "saw", "selftest")}
+    print(f"kernels: {len(cases) - failed} passed, {failed} failed, {time.monotonic() - begin:.0f} s")
     if "--update" in sys.argv[1:]:
-        with open(EXPECTED, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-            file.write("\n")
+        write_expected(data)
+        with open("man/ipcscope-kernels.7", "w", encoding="utf-8") as file:
+            page.write(data, file)
     sys.exit(1 if failed else 0)
 
 

@@ -213,7 +213,7 @@ TEST_CASE("undo structures and blocked threads") {
   CHECK_FALSE(look.object(other).undos);
 }
 
-TEST_CASE("sets and queues of both loaders") {
+TEST_CASE("sets and queues of every loader") {
   // More than one node of the kernel's tree, with a hole in it.
   const Holder crowd([] {
     if (::unshare(CLONE_NEWIPC) != 0) {
@@ -234,7 +234,7 @@ TEST_CASE("sets and queues of both loaders") {
   REQUIRE(crowd.number() == 0);
   const Look look;
   const uint32_t space = ipc_ns_of(crowd.pid());
-  for (const SysvLoading loading : {SysvLoading::light, SysvLoading::full}) {
+  for (const unsigned loading : {BPF_LOADING_LIGHT, BPF_LOADING_FULL, BPF_LOADING_OLD}) {
     SysvWaiters waiters;
     waiters.collect(loading);
     Leftovers leftovers;
