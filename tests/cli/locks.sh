@@ -46,7 +46,7 @@ done
 kill $first $second
 
 # --interval prints a line each time, and Ctrl-C ends it with what there is.
-timeout -s INT 1 "$IPCSCOPE" locks --interval 0.3 --json >"$SCRATCH/out" 2>"$SCRATCH/err"
+timeout -s INT 3 "$IPCSCOPE" locks --interval 0.8 --json >"$SCRATCH/out" 2>"$SCRATCH/err"
 lines=$(wc -l <"$SCRATCH/out")
 check "--interval prints a line each time (got $lines)" test "$lines" -ge 2 -a "$lines" -le 4
 holds "each line is an object" -s 'map(.window_ms > 0) | all'
