@@ -224,7 +224,7 @@ void ChannelJson::write_protocol(const Channel& channel) {
   if (protocols_ == nullptr) {
     return;
   }
-  json_.key("protocol");
+  json_.key("app_protocol");
   const auto found = protocols_->find(static_cast<ChannelIndex>(&channel - &snapshot_.channels[0]));
   if (found == protocols_->end()) {
     json_.null();

@@ -46,7 +46,7 @@ std::optional<unsigned> fullness(const Channel& channel);
 void append_attribute(std::string& out, const Attribute& attribute, EscapeStyle style);
 
 /// The column for which Protocols are to be found.
-inline constexpr std::string_view protocol_column = "protocol";
+inline constexpr std::string_view protocol_column = "app_protocol";
 
 /// Every column, in the order in which -H lists them.
 const std::vector<Column>& all_columns();

@@ -209,10 +209,12 @@ void write_near_limits(Output& out, const Terminal& terminal, const LimitReport&
 std::string limits_summary(const LimitReport& report) {
   const size_t critical = report.count(Severity::critical);
   const size_t warning = report.count(Severity::warning);
-  std::string text = critical + warning == 0 ? std::string("nothing is near its limit")
-                     : critical == 0         ? fmt::format("{} near", warning)
-                     : warning == 0          ? fmt::format("{} critical", critical)
-                                    : fmt::format("{} critical, {} near", critical, warning);
+  const size_t near = critical + warning;
+  std::string text =
+      near == 0 ? std::string("nothing is near its limit") : fmt::format("{} near", near);
+  if (critical > 0) {
+    fmt::format_to(std::back_inserter(text), ", {} of them critical", critical);
+  }
   if (report.shown.size() < report.uses.size()) {
     fmt::format_to(std::back_inserter(text), "; {} of {} limits shown, --all shows the others",
                    report.shown.size(), report.uses.size());

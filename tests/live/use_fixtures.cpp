@@ -92,7 +92,7 @@ TEST_CASE("higher systems are labelled with their protocol") {
       const std::string shown = run(ipcscope_command({"show", id})).output;
       CHECK(shown.find(fmt::format(" {}, ", protocol)) != std::string::npos);
       const Document json = parse(run(ipcscope_command({"show", "--json", id})).output);
-      const Json& label = member(member(json, "channels")[0], "protocol");
+      const Json& label = member(member(json, "channels")[0], "app_protocol");
       REQUIRE(label.IsObject());
       CHECK(text_of(member(label, "name")) == protocol);
     }
@@ -108,8 +108,8 @@ TEST_CASE("sockets of other programs have no protocol that anything tells") {
       const Document json = parse(run(ipcscope_command({"show", "--json", id})).output);
       const Json& shown = member(json, "channels")[0];
       INFO(print(shown));
-      REQUIRE(shown.HasMember("protocol"));
-      CHECK(member(shown, "protocol").IsNull());
+      REQUIRE(shown.HasMember("app_protocol"));
+      CHECK(member(shown, "app_protocol").IsNull());
     }
   }
 }
