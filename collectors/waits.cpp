@@ -319,11 +319,12 @@ std::optional<uint64_t> WaitDecoder::limit(const Pending& pending) const {
                             : std::optional(static_cast<uint64_t>(milliseconds) * 1'000'000);
   }
   const auto given = memory_.value<timespec>(pending.limit);
-  if (!given || given->tv_sec < 0 || given->tv_nsec < 0) {
+  // What is there may have been overwritten since the call; a fraction is no larger than this.
+  if (!given || given->tv_sec < 0 || given->tv_nsec < 0 || given->tv_nsec > second) {
     return std::nullopt;
   }
   // A limit of centuries means for ever, and must not overflow.
-  const int64_t seconds = std::min<int64_t>(given->tv_sec, INT64_MAX / second - 1);
+  const int64_t seconds = std::min<int64_t>(given->tv_sec, INT64_MAX / second / 2);
   const int64_t time = seconds * second + given->tv_nsec;
   switch (call.limit) {
     case TimeLimit::timespec:
