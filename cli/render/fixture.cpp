@@ -102,8 +102,9 @@ void write_fixture_hint(Output& out, const Terminal& terminal, const FixtureEntr
   for (size_t i = 0; i < fixture.commands.size(); i++) {
     line(i == 0 ? "try" : "", fixture.commands[i]);
   }
-  const bool needs_pid = std::any_of(fixture.commands.begin(), fixture.commands.end(),
-                                     [](const std::string& each) { return each.ends_with(" PID"); });
+  const bool needs_pid =
+      std::any_of(fixture.commands.begin(), fixture.commands.end(),
+                  [](const std::string& each) { return each.ends_with(" PID"); });
   if (needs_pid) {
     line("PID", "the processes of the fixture, `pids` in the line below");
   }

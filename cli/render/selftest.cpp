@@ -19,9 +19,8 @@ namespace {
 std::string join(const std::vector<FixtureSight>& sights) {
   std::vector<std::pair<std::string_view, std::string>> commands;
   for (const FixtureSight& each : sights) {
-    const auto known = std::find_if(commands.begin(), commands.end(), [&](const auto& other) {
-      return other.first == each.command;
-    });
+    const auto known = std::find_if(commands.begin(), commands.end(),
+                                    [&](const auto& other) { return other.first == each.command; });
     if (known == commands.end()) {
       commands.emplace_back(each.command, each.shows);
     } else {
@@ -29,9 +28,8 @@ std::string join(const std::vector<FixtureSight>& sights) {
     }
   }
   std::vector<std::string> texts(commands.size());
-  std::transform(commands.begin(), commands.end(), texts.begin(), [](const auto& each) {
-    return fmt::format("{} ({})", each.first, each.second);
-  });
+  std::transform(commands.begin(), commands.end(), texts.begin(),
+                 [](const auto& each) { return fmt::format("{} ({})", each.first, each.second); });
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
