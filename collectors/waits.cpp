@@ -324,7 +324,7 @@ std::optional<uint64_t> WaitDecoder::limit(const Pending& pending) const {
     return std::nullopt;
   }
   // A limit of centuries means for ever, and must not overflow.
-  const int64_t seconds = std::min<int64_t>(given->tv_sec, INT64_MAX / second / 2);
+  const int64_t seconds = std::min<int64_t>(given->tv_sec, INT64_MAX / second - 1);
   const int64_t time = seconds * second + given->tv_nsec;
   switch (call.limit) {
     case TimeLimit::timespec:

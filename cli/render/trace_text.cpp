@@ -25,7 +25,7 @@ struct Layout {
 };
 // With less room: milliseconds, and the peer behind the result; then no sizes and no threads; then
 // no times.
-constexpr Layout layouts[] = {{126, wide},
+constexpr Layout layouts[] = {{132, wide},
                               {80, {12, 16, 0, 10, 19, 5, 6, true}},
                               {60, {8, 13, 0, 10, 13, 0, 5, true}},
                               {0, {0, 10, 0, 10, 11, 0, 0, true}}};

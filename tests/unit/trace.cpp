@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <fstream>
+#include <sstream>
 
 #include "cli/render/trace.h"
 #include "collectors/model/snapshot.h"
@@ -322,6 +323,44 @@ TEST_CASE("trace: a file gives back what was written", "[trace]") {
   std::ofstream(path) << std::string(500, 'x');
   CHECK_FALSE(TraceFile::open(path).has_value());
   ::unlink(path.c_str());
+}
+
+TEST_CASE("trace: lines and sums fit terminals", "[trace]") {
+  TraceEvent event;
+  event.time_ns = 1'000'000'000;
+  event.pid = 1234;
+  event.tid = 1234;
+  event.comm = "a-long-command";
+  event.operation = "futex_lock_pi";
+  event.channel = "pipe:12345";
+  event.bytes = 4096;
+  event.duration_ns = 25'000;
+  event.has_result = true;
+  event.result = -11;
+  trace_sum sum{};
+  sum.count = sum.timed = 123'456;
+  sum.total_ns = sum.max_ns = 987'654'321;
+  sum.histogram[12] = 123'456;
+  const std::vector<TraceSum> sums = {{find_trace_call(SYS_io_uring_setup), TRACE_IO_URING, sum}};
+  for (const size_t width : {40, 60, 80, 126, 132, 200}) {
+    Terminal terminal;
+    terminal.width = width;
+    std::istringstream text(captured([&](Output& out) {
+      TraceText writer(out, terminal, {});
+      writer.begin({});
+      writer.event(event);
+      write_trace_summary(out, terminal, sums);
+    }));
+    size_t lines = 0;
+    for (std::string line; std::getline(text, line); lines++) {
+      INFO(width << ": " << line);
+      CHECK(line.size() <= width);
+      CHECK((lines != 1 || line.find("[1234] ") != std::string::npos));
+      CHECK((lines != 1 || line.find(" futex_loc") != std::string::npos));
+      CHECK((lines != 3 || line.find("123456") != std::string::npos));
+    }
+    CHECK(lines == 4);
+  }
 }
 
 TEST_CASE("trace: lines of text and JSON are safe and complete", "[trace]") {
