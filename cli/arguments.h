@@ -16,7 +16,7 @@ struct Invocation {
   const Command* command = nullptr;  ///< nothing: only text is to be printed
   Options options;
   std::string types;  ///< a file with the kernel's BTF; empty: the kernel's own
-  std::string text;  ///< help or version
+  std::string text;   ///< help or version
 };
 
 /// An error is one line, to be printed behind "ipcscope: ".

@@ -179,7 +179,7 @@ void ShowWriter::write_protocol(const Channel& channel) {
   const auto& [name, from] = found->second;
   const bool is_library = from != protocol_from_path && from != protocol_from_port;
   line("app_protocol", is_library ? fmt::format("{}, for its processes have {}", name, from)
-                              : fmt::format("{}, by its {}", name, from));
+                                  : fmt::format("{}, by its {}", name, from));
 }
 
 void ShowWriter::write_attributes(const Channel& channel) {

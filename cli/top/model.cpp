@@ -58,7 +58,8 @@ void remove_last_character(std::string& text) {
 }
 
 std::string seconds_text(uint64_t ns) {
-  return fmt::format("{:g}", static_cast<double>(ns / 1'000'000) / 1000);
+  const uint64_t milliseconds = ns / 1'000'000;
+  return fmt::format("{:g}", static_cast<double>(milliseconds) / 1000);
 }
 
 /// "ipcscope-channels-20261121-142405.txt"
@@ -661,7 +662,8 @@ Line TopModel::tab_line() {
       fmt::format("  by {}{}", column_heading(column.name), view().reverse ? " reversed" : "");
   const std::string rows =
       fmt::format("{} row{}", grouped(view().size()), view().size() == 1 ? "" : "s");
-  for (const std::string& text : {order + ", " + rows, order, "  " + rows}) {
+  for (const std::string& text :
+       {fmt::format("{}, {}", order, rows), order, fmt::format("  {}", rows)}) {
     if (line.width() + text.size() <= width_) {
       line.add(text, Style::dim);
       break;

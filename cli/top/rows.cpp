@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <numeric>
 
 #include "cli/render/locks.h"
@@ -90,7 +91,7 @@ std::string rate_text(const std::optional<double>& per_second) {
   if (*per_second > 0 && *per_second < tenths_below) {
     return fmt::format("{:.1f}", std::max(*per_second, 0.1));
   }
-  return short_count(static_cast<uint64_t>(*per_second + 0.5));
+  return short_count(static_cast<uint64_t>(std::llround(*per_second)));
 }
 
 std::string bytes_rate_text(const std::optional<double>& per_second) {

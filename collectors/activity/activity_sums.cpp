@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string_view>
 #include <tuple>
 #include <utility>
@@ -22,6 +21,11 @@ constexpr uint64_t name_windows = 60;
 /// So many are kept beside those that are in use: on some hosts channels come and go by the
 /// thousand each second.
 constexpr size_t spare_names = 4096;
+
+/// A record whole, with what its kind leaves at zero.
+std::string_view bytes_of(const trace_channel_record& record) {
+  return {reinterpret_cast<const char*>(&record), sizeof record};
+}
 
 bool is_signal(const ActivityPair& pair) { return pair.value.channel.channel_kind == TRACE_SIGNAL; }
 
@@ -104,7 +108,7 @@ const ActivitySums::Name& ActivitySums::name_of(std::span<const ActivityPair* co
   record.tid = by_descriptor ? end.front()->value.pid : 0;
   record.fd = by_descriptor ? record.fd : -1;
   Name& name = known_[record.key];
-  if (name.window == 0 || std::memcmp(&name.record, &record, sizeof record) != 0) {
+  if (name.window == 0 || bytes_of(name.record) != bytes_of(record)) {
     name = {};
     name.record = record;
     name.tries = name_tries;

@@ -172,6 +172,7 @@ void gather_inotify(LimitGathering& gathering) {
     }
   }
   std::vector<NameSpace> to_visit;
+  to_visit.reserve(others.size());
   for (auto& [inode, other] : others) {
     to_visit.push_back(std::move(other));
   }
