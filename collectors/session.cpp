@@ -15,6 +15,7 @@
 #include "collectors/mechanism.h"
 #include "collectors/model/builder.h"
 #include "collectors/proc/proc_source.h"
+#include "collectors/proc/task_files.h"
 
 namespace ipcscope {
 
@@ -115,10 +116,20 @@ void cover_hidden(const Assembly& assembly, const ProcRoot& proc, std::vector<Co
     newest = std::max(newest, process.pid);
   }
   Coverage& walk = coverage.back();
+  // What started since may have a number that the walk had passed already.
+  const uint64_t tick_ns = 1'000'000'000U / static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
+  const uint64_t begin = assembly.builder.snapshot().boot_ns / tick_ns;
+  const auto is_new = [begin](const std::string& text) {
+    const auto stat = parse_stat(text);
+    return !stat || stat->start_ticks >= begin;
+  };
   std::string first;
   for (const int pid : *pids) {
-    if (pid > newest || assembly.process(static_cast<uint32_t>(pid)) != no_index ||
-        !proc.read(std::to_string(pid) + "/stat")) {
+    if (pid > newest || assembly.process(static_cast<uint32_t>(pid)) != no_index) {
+      continue;
+    }
+    const Result<std::string> stat = proc.read(std::to_string(pid) + "/stat");
+    if (!stat || is_new(*stat)) {
       continue;
     }
     if (walk.unreadable++ == 0) {
