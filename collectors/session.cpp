@@ -118,7 +118,7 @@ void cover_hidden(const Assembly& assembly, const ProcRoot& proc, std::vector<Co
   Coverage& walk = coverage.back();
   // What started since may have a number that the walk had passed already.
   const uint64_t tick_ns = 1'000'000'000U / static_cast<uint64_t>(::sysconf(_SC_CLK_TCK));
-  const uint64_t begin = assembly.builder.snapshot().boot_ns / tick_ns;
+  const uint64_t begin = static_cast<uint64_t>(assembly.builder.snapshot().boot_ns) / tick_ns;
   const auto is_new = [begin](const std::string& text) {
     const auto stat = parse_stat(text);
     return !stat || stat->start_ticks >= begin;

@@ -215,7 +215,7 @@ TEST_CASE("limit facts: what the kernel counts for users", "[limits]") {
       paper.builder.channel(pipe).capacity_bytes = 16 * page;
     }
   }
-  for (const uint64_t watches : {10, 20}) {
+  for (const uint64_t watches : {10U, 20U}) {
     paper.builder.natural(paper.channel(Kind::inotify, user), "watches", watches);
     paper.builder.natural(paper.channel(Kind::epoll, user), "watches", watches);
   }

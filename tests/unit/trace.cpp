@@ -342,7 +342,7 @@ TEST_CASE("trace: lines and sums fit terminals", "[trace]") {
   sum.total_ns = sum.max_ns = 987'654'321;
   sum.histogram[12] = 123'456;
   const std::vector<TraceSum> sums = {{find_trace_call(SYS_io_uring_setup), TRACE_IO_URING, sum}};
-  for (const size_t width : {40, 60, 80, 126, 132, 200}) {
+  for (const size_t width : std::initializer_list<size_t>{40, 60, 80, 126, 132, 200}) {
     Terminal terminal;
     terminal.width = width;
     std::istringstream text(captured([&](Output& out) {
