@@ -46,10 +46,11 @@ static __always_inline u64 word_at(u64 address) {
 }
 
 #ifdef WITHOUT_LOOPS
+/* Of 64 bits: the verifier forgets a shorter counter on the stack, and sees a loop without end. */
 #define rounds(max, step)                                               \
   do {                                                                  \
-    for (u32 round = 0; round < OLD_ROUNDS && round < (max); round++) { \
-      if (step(round, NULL)) {                                          \
+    for (u64 round = 0; round < OLD_ROUNDS && round < (max); round++) { \
+      if (step((u32)round, NULL)) {                                     \
         break;                                                          \
       }                                                                 \
     }                                                                   \

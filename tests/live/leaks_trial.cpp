@@ -107,6 +107,7 @@ TEST_CASE("leaks trial notices a lazy cleaner") {
   check_busy(*result);
   INFO(print(*result, 5000));
   CHECK(count(*result, "live_removed") == 0);
-  CHECK(count(*result, "removed") == 0);
+  // A worker that is killed between a removal and its note of it looks like a cleaner.
+  CHECK(count(*result, "removed") * 500 < count(*result, "deaths"));
   CHECK(count(*result, "left") > 500);
 }
