@@ -83,7 +83,7 @@ TEST_CASE("higher systems are labelled with their protocol") {
     (void)fixture.work();
     INFO(name);
     const std::string list =
-        run(ipcscope_command({"ls", "--raw", "-n", "-o", "id,protocol"})).output;
+        run(ipcscope_command({"ls", "--raw", "-n", "-o", "id,app_protocol"})).output;
     for (const Json& channel : member(fixture.truth(), "channels").GetArray()) {
       const std::string id(text_of(member(channel, "id")));
       INFO(id);
