@@ -5,9 +5,9 @@
 # Serial: tests that count what is on the host or compare it with another look at it, that measure
 # time, or that depend on no process of another namespace ending meanwhile. The others only ask for
 # what they made themselves, and wait more than they compute.
-set(beside_others "^live[.]((bpf|proc)[.]|kills-)")
+set(beside_others "^live[.]((bpf|proc)[.]|kills-|contests-count)")
 # What takes longest has to begin first, in a tree without times of earlier runs.
-set(long_ones "^live[.]((bpf|proc)[.]why$|kills-)")
+set(long_ones "^live[.]((bpf|proc)[.]why$|kills-|contests-count)")
 
 function(add_live_test name)
   # Those of leaks start many fixtures, a database, or a trial; kills starts all.
