@@ -79,6 +79,23 @@ void add_source(CLI::App& app, Options& options) {
   app.add_flag("--strict", options.strict, "exit with 4 where the answer is not complete");
 }
 
+/// What commands have that print a table: which columns, and in which form.
+void add_table_output(CLI::App& app, Options& options, const char* without_headings,
+                      const char* raw) {
+  constexpr const char* output = "Output";
+  named(app.add_option("-o,--output", options.columns,
+                       "these columns; +COL,... adds to the usual ones"),
+        "COL,...")
+      ->group(output);
+  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
+  app.add_flag("-n,--noheadings", options.no_headings, without_headings)->group(output);
+  app.add_flag("--raw", options.raw, raw)->group(output);
+  add_common(app, options);
+  add_source(app, options);
+  app.get_option("--json")->group(output);
+  app.get_option("--color")->group(output);
+}
+
 /// For commands that look at the kernel: not those that only start others.
 void add_types(CLI::App& app, std::string& types) {
   named(app.add_option("--btf", types, "the kernel's types (BTF), where it hides its own"), "FILE");
@@ -183,20 +200,9 @@ void add_ls_options(CLI::App& app, Options& options) {
   named(app.add_option("--name", options.name, "only with such a name or identifier"), "GLOB")
       ->group("Which channels");
   constexpr const char* output = "Output";
-  named(app.add_option("-o,--output", options.columns,
-                       "these columns; +COL,... adds to the usual ones"),
-        "COL,...")
-      ->group(output);
-  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
-  app.add_flag("-n,--noheadings", options.no_headings, "no headings, summary and coverage")
-      ->group(output);
-  app.add_flag("--raw", options.raw, "one blank between columns, exact numbers, blanks escaped")
-      ->group(output);
   app.add_flag("--tree", options.tree, "by process, below its parents")->group(output);
-  add_common(app, options);
-  add_source(app, options);
-  app.get_option("--json")->group(output);
-  app.get_option("--color")->group(output);
+  add_table_output(app, options, "no headings, summary and coverage",
+                   "one blank between columns, exact numbers, blanks escaped");
 }
 
 void add_show_options(CLI::App& app, Options& options) {
@@ -236,39 +242,16 @@ void add_leaks_options(CLI::App& app, Options& options) {
   constexpr const char* output = "Output";
   app.add_flag("-v,--evidence", leaks.evidence, "all that speaks for and against each")
       ->group(output);
-  named(app.add_option("-o,--output", options.columns,
-                       "these columns; +COL,... adds to the usual ones"),
-        "COL,...")
-      ->group(output);
-  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
-  app.add_flag("-n,--noheadings", options.no_headings, "no headings, total and coverage")
-      ->group(output);
-  app.add_flag("--raw", options.raw, "one blank between columns, exact numbers, blanks escaped")
-      ->group(output);
-  add_common(app, options);
-  add_source(app, options);
-  app.get_option("--json")->group(output);
-  app.get_option("--color")->group(output);
+  add_table_output(app, options, "no headings, total and coverage",
+                   "one blank between columns, exact numbers, blanks escaped");
 }
 
 void add_limits_options(CLI::App& app, Options& options) {
   named(app.add_option("-p,--pid", options.pids, "only the limits that this process is under"),
         "PID");
   app.add_flag("--all", options.all, "also those that are hardly used, or not known");
-  constexpr const char* output = "Output";
-  named(app.add_option("-o,--output", options.columns,
-                       "these columns; +COL,... adds to the usual ones"),
-        "COL,...")
-      ->group(output);
-  app.add_flag("-H,--list-columns", options.list_columns, "list the columns")->group(output);
-  app.add_flag("-n,--noheadings", options.no_headings, "only the lines: no headings, no remedies")
-      ->group(output);
-  app.add_flag("--raw", options.raw, "the same, one blank between columns, exact numbers")
-      ->group(output);
-  add_common(app, options);
-  add_source(app, options);
-  app.get_option("--json")->group(output);
-  app.get_option("--color")->group(output);
+  add_table_output(app, options, "only the lines: no headings, no remedies",
+                   "the same, one blank between columns, exact numbers");
 }
 
 void add_locks_options(CLI::App& app, Options& options) {

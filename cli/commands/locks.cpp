@@ -2,8 +2,6 @@
 #include "cli/commands/locks.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +14,7 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/commands/ending.h"
 #include "cli/control_group.h"
 #include "cli/kinds.h"
 #include "cli/lock_report.h"
@@ -51,10 +50,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t usual_duration_ns = 5'000'000'000;
 constexpr uint64_t least_duration_ns = 100'000'000;
-
-volatile sig_atomic_t interrupted = 0;
-
-void note_interrupt(int /*signal*/) { interrupted = 1; }
 
 /// What was asked, as far as it can be told without looking at the machine.
 struct LockQuestion {
@@ -263,11 +258,6 @@ bool all_ended(const ProcRoot& proc, const LockRequest& request) {
          std::none_of(request.tids.begin(), request.tids.end(), lives);
 }
 
-bool reader_is_gone() {
-  pollfd output{STDOUT_FILENO, 0, 0};
-  return ::poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLNVAL)) != 0;
-}
-
 /// Says on the standard error that it measures: a line that is written again and again and goes
 /// away at a terminal, and one line elsewhere.
 class Progress {
@@ -347,13 +337,13 @@ class Measurement {
 
 Stop Measurement::measure_until(Clock::time_point end) {
   constexpr std::chrono::milliseconds slice{100};
-  while (interrupted == 0) {
+  while (!is_interrupted()) {
     const auto now = Clock::now();
     progress_.show(now - begin_);
     if (now >= end) {
       return Stop::time;
     }
-    if (reader_is_gone()) {
+    if (is_reader_gone()) {
       return Stop::reader;
     }
     if (all_ended(stage_.proc, question_.request)) {
@@ -425,15 +415,6 @@ int Measurement::run() {
   }
 }
 
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = note_interrupt;  // no SA_RESTART: the probe's poll() is to return
-  // The second one ends the program even where it takes long to answer.
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
-
 }  // namespace
 
 int run_locks(const Options& options, const Stage& stage) {
@@ -453,7 +434,7 @@ int run_locks(const Options& options, const Stage& stage) {
       !problem.empty()) {
     return stage.no_target(problem);
   }
-  catch_signals();
+  heed_interrupts();
   const Result<std::unique_ptr<LockProbe>> probe = LockProbe::start(question->request, stage.proc);
   if (!probe) {
     return stage.give_up(probe.error().text() + "; 'ipcscope doctor' tells more");

@@ -2,8 +2,6 @@
 #include "cli/commands/top.h"
 
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/commands/ending.h"
 #include "cli/render/column_list.h"
 #include "cli/render/list.h"
 #include "cli/render/top.h"
@@ -42,10 +41,6 @@ namespace {
 
 constexpr uint64_t usual_interval_ns = 1'000'000'000;
 constexpr uint64_t least_interval_ns = 100'000'000;
-
-volatile sig_atomic_t interrupted = 0;
-
-void note_interrupt(int /*signal*/) { interrupted = 1; }
 
 struct TopQuestion {
   TopForm form;
@@ -144,15 +139,10 @@ Result<TopQuestion> make_question(const Options& options) {
   return question;
 }
 
-bool reader_is_gone() {
-  pollfd output{STDOUT_FILENO, 0, 0};
-  return ::poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLNVAL)) != 0;
-}
-
 /// False when there is nobody to go on for.
 bool measure_until(Sampler& sampler, std::chrono::steady_clock::time_point end) {
   constexpr std::chrono::milliseconds slice{100};
-  while (interrupted == 0 && !reader_is_gone()) {
+  while (!is_interrupted() && !is_reader_gone()) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
@@ -185,10 +175,7 @@ std::vector<int32_t> shown_pids(const TopFrame& frame, const TopForm& form) {
 
 int print_frames(const Options& options, const Stage& stage, TopQuestion question,
                  Sampler& sampler) {
-  struct sigaction action {};
-  action.sa_handler = note_interrupt;  // no SA_RESTART: waiting is to end
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  heed_interrupts();
   Terminal terminal = stage.terminal;
   terminal.color = false;
   sampler.prepare(question.wanted);

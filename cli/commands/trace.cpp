@@ -3,8 +3,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <signal.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/commands/ending.h"
 #include "cli/control_group.h"
 #include "cli/render/output_file.h"
 #include "cli/render/trace.h"
@@ -48,10 +47,6 @@ Examples:
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-volatile sig_atomic_t interrupted = 0;
-
-void note_interrupt(int /*signal*/) { interrupted = 1; }
 
 constexpr uint64_t bit(int kind) { return uint64_t{1} << kind; }
 
@@ -362,30 +357,17 @@ Result<std::optional<OutputFile>> open_target(const Options& options) {
   return std::optional<OutputFile>(std::move(*file));
 }
 
-void catch_signals() {
-  interrupted = 0;
-  struct sigaction action {};
-  action.sa_handler = note_interrupt;  // no SA_RESTART: what sleeps is to return
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
-}
-
-bool nobody_reads() {
-  pollfd output{STDOUT_FILENO, 0, 0};
-  return ::poll(&output, 1, 0) > 0 && (output.revents & (POLLERR | POLLNVAL)) != 0;
-}
-
 /// Calls drain() until the trace is to end; drain() says how many records there were.
 template <typename Drain, typename IsFull>
 void run_until_end(const Question& question, const Drain& drain, const IsFull& is_full) {
   const auto end = question.duration ? Clock::now() + *question.duration : Clock::time_point::max();
   constexpr auto pause = std::chrono::milliseconds(5);
   constexpr size_t busy = 4096;
-  while (interrupted == 0 && Clock::now() < end && !is_full()) {
+  while (!is_interrupted() && Clock::now() < end && !is_full()) {
     if (drain() >= busy) {
       continue;
     }
-    if (nobody_reads()) {
+    if (is_reader_gone()) {
       return;
     }
     timespec time{};
@@ -623,7 +605,7 @@ int run_trace(const Options& options, const Stage& stage) {
   if (!target) {
     return stage.no_target(target.error().text());
   }
-  catch_signals();
+  heed_interrupts();
   Result<std::unique_ptr<TraceProbe>> probe = TraceProbe::start(question->request, stage.proc);
   if (!probe) {
     return stage.give_up(probe.error().text() + "; 'ipcscope doctor' tells more");

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "cli/arguments.h"
 #include "cli/commands/answer.h"
+#include "cli/commands/ending.h"
 #include "cli/kinds.h"
 #include "cli/render/finding.h"
 #include "cli/render/list.h"
@@ -40,10 +40,6 @@ Examples:
 
 namespace {
 constexpr uint64_t usual_limit_ns = 10'000'000'000;
-
-volatile sig_atomic_t interrupted = 0;
-
-void note_interrupt(int /*signal*/) { interrupted = 1; }
 
 std::bitset<kind_count> wanted_kinds() {
   std::bitset<kind_count> kinds;
@@ -153,7 +149,7 @@ class News {
 /// False when there is nobody to go on for: interrupted, or nobody reads the output any more.
 bool pause(std::chrono::nanoseconds time) {
   const auto end = std::chrono::steady_clock::now() + time;
-  while (interrupted == 0) {
+  while (!is_interrupted()) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (left.count() <= 0) {
@@ -187,10 +183,7 @@ void print_news(const Options& options, const Stage& stage, const WhyReport& rep
 
 int watch(const Options& options, const Stage& stage, const WhyQuestion& question,
           std::chrono::nanoseconds every) {
-  struct sigaction action {};
-  action.sa_handler = note_interrupt;  // no SA_RESTART: poll() is to return
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  heed_interrupts();
   News news;
   bool found = false;
   do {

@@ -7,7 +7,6 @@
 # descriptors (or of the sizes given), and prints what was reached of each goal. It measures; it
 # does not judge: the exit status is 0 whatever comes out.
 
-import json
 import os
 import re
 import shutil
@@ -15,7 +14,9 @@ import statistics
 import subprocess
 import sys
 
-BIN = "build/release/bin"
+sys.dont_write_bytecode = True
+from common.crowd import BIN, Crowd, Goals  # noqa: E402
+
 IPCSCOPE = f"{BIN}/ipcscope"
 SYSV_OBJECTS = 2000
 ROUNDS = 7
@@ -98,47 +99,6 @@ def run(pid, scale):
     return result
 
 
-class Crowd:
-    """The fixture that fills the machine, as a context."""
-
-    def __init__(self, descriptors):
-        self.descriptors = descriptors
-        self.processes = max(2, min(2000, descriptors // 200))
-
-    def __enter__(self):
-        self.fixture = subprocess.Popen(
-            [f"{BIN}/ipcscope-fixture", "crowd", f"descriptors={self.descriptors}",
-             f"processes={self.processes}", f"sysv={SYSV_OBJECTS}"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        line = self.fixture.stdout.readline()
-        if not line:
-            sys.exit(f"the crowd did not start: exit status {self.fixture.wait()}")
-        self.truth = json.loads(line)
-        return self
-
-    def member(self):
-        """The process id of one member in the middle."""
-        pids = self.truth["pids"]
-        return pids[len(pids) // 2]
-
-    def __exit__(self, *_):
-        self.fixture.stdin.close()
-        self.fixture.wait()
-
-
-class Goals:
-    def __init__(self):
-        self.rows = []
-
-    def add(self, where, goal, reached, met):
-        self.rows.append((where, goal, reached, "yes" if met else "NO"))
-
-    def show(self):
-        print("\ngoals")
-        for where, goal, reached, met in self.rows:
-            print(f"  {where:12}{goal:68}{reached:>10}  {met}")
-
-
 def crowd_goals(goals, where, result):
     def time(name):
         return result[name][0]
@@ -176,7 +136,7 @@ def main():
                   ordinary < 0.030 and not failed)
 
     for size in sizes:
-        with Crowd(size) as crowd:
+        with Crowd(size, SYSV_OBJECTS) as crowd:
             descriptors = count_descriptors()
             print(f"\na crowd of {size:,}: {descriptors:,} descriptors, {crowd.processes:,} processes, "
                   f"{SYSV_OBJECTS:,} System V objects")

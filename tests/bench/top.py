@@ -20,7 +20,9 @@ import sys
 import threading
 import time
 
-BIN = "build/release/bin"
+sys.dont_write_bytecode = True
+from common.crowd import BIN, Crowd, Goals  # noqa: E402
+
 IPCSCOPE = os.environ.get("IPCSCOPE", f"{BIN}/ipcscope")
 LOAD = f"{BIN}/ipcscope-load"
 TABS = ("channels", "locks", "processes", "findings", "limits")
@@ -28,40 +30,6 @@ LOADS = {"getppid": 500_000, "pipe": 30_000, "unix": 30_000, "mutex": 3_000_000}
 TURNS = 3
 TICKS = os.sysconf("SC_CLK_TCK")
 PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-class Crowd:
-    """The fixture that fills the machine, as a context."""
-
-    def __init__(self, descriptors):
-        self.descriptors = descriptors
-        self.processes = max(2, min(2000, descriptors // 200))
-
-    def __enter__(self):
-        self.fixture = subprocess.Popen(
-            [f"{BIN}/ipcscope-fixture", "crowd", f"descriptors={self.descriptors}",
-             f"processes={self.processes}", "sysv=100"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if not self.fixture.stdout.readline():
-            sys.exit(f"the crowd did not start: exit status {self.fixture.wait()}")
-        return self
-
-    def __exit__(self, *_):
-        self.fixture.stdin.close()
-        self.fixture.wait()
-
-
-class Goals:
-    def __init__(self):
-        self.rows = []
-
-    def add(self, where, goal, reached, met):
-        self.rows.append((where, goal, reached, "yes" if met else "NO"))
-
-    def show(self):
-        print("\ngoals")
-        for where, goal, reached, met in self.rows:
-            print(f"  {where:12}{goal:68}{reached:>10}  {met}")
 
 
 class OnTerminal:
@@ -219,7 +187,7 @@ def main():
             slowdowns(goals)
             continue
         size = int(argument.replace(",", ""))
-        with Crowd(size):
+        with Crowd(size, sysv=100):
             on_crowd(size, goals)
     goals.show()
 
