@@ -67,12 +67,8 @@ class Types {
   /// wanted. False when it is malformed; what came before stays.
   template <typename Found>
   bool add(std::span<const std::byte> blob, Found found);
-  /// Forgets all types from this number on, and the strings of the module.
-  void shrink(size_t count) {
-    types_.resize(count);
-    strings_[1] = {};
-  }
-  [[nodiscard]] size_t count() const { return types_.size(); }
+  /// Forgets the module.
+  void shrink() { blobs_.resize(1); }
 
   [[nodiscard]] std::optional<uint32_t> offset(uint32_t type, const Member& member) const;
   [[nodiscard]] uint32_t size(uint32_t type, int depth = 0) const;
@@ -82,13 +78,24 @@ class Types {
     uint32_t bits;
     uint32_t type;
   };
+  /// Where the types are: every sixteenth, for a place for each would be a megabyte to touch at
+  /// each start.
+  struct Blob {
+    std::string_view strings;
+    std::vector<const btf_type*> marks;
+    uint32_t first;  ///< number of its first type
+    uint32_t count = 0;
+  };
+  static constexpr uint32_t stride = 16;
+
+  [[nodiscard]] const btf_type& at(uint32_t type) const;
+  [[nodiscard]] uint32_t end() const { return blobs_.back().first + blobs_.back().count; }
   /// Ends with a zero byte; empty when there is none.
   [[nodiscard]] const char* string(uint32_t offset) const;
   [[nodiscard]] uint32_t plain(uint32_t type) const;
   [[nodiscard]] std::optional<Place> find(uint32_t type, std::string_view wanted, int depth) const;
 
-  std::vector<const btf_type*> types_ = {nullptr};  ///< by number; 0 is void
-  std::array<std::string_view, 2> strings_;
+  std::vector<Blob> blobs_;
 };
 
 constexpr int depth_max = 16;           // of typedefs
@@ -134,14 +141,14 @@ bool Types::add(std::span<const std::byte> blob, Found found) {
       !inside(header.str_off, header.str_len)) {
     return false;
   }
-  std::string_view& strings = strings_[strings_[0].empty() ? 0 : 1];
-  strings = {reinterpret_cast<const char*>(blob.data()) + header.hdr_len + header.str_off,
-             header.str_len};
+  const std::string_view strings(
+      reinterpret_cast<const char*>(blob.data()) + header.hdr_len + header.str_off, header.str_len);
   if (strings.empty() || strings.back() != '\0') {
     return false;
   }
-  constexpr size_t usual_type_bytes = 20;
-  types_.reserve(types_.size() + header.type_len / usual_type_bytes);
+  // 0 is void.
+  blobs_.push_back({.strings = strings, .marks = {}, .first = blobs_.empty() ? 1 : end()});
+  Blob& taken = blobs_.back();
   const std::byte* at = blob.data() + header.hdr_len + header.type_off;
   const std::byte* const end = at + header.type_len;
   while (static_cast<size_t>(end - at) >= sizeof(btf_type)) {
@@ -152,7 +159,9 @@ bool Types::add(std::span<const std::byte> blob, Found found) {
       return false;
     }
     at += behind;
-    types_.push_back(type);
+    if (taken.count++ % stride == 0) {
+      taken.marks.push_back(type);
+    }
     if (BTF_INFO_KIND(type->info) == BTF_KIND_STRUCT && type->name_off != 0) {
       const char* const text = string(type->name_off);
       if (!type_beginnings[beginning(text)]) {
@@ -161,32 +170,45 @@ bool Types::add(std::span<const std::byte> blob, Found found) {
       const auto* const wanted =
           std::find(type_names.begin(), type_names.end(), std::string_view(text));
       if (wanted != type_names.end()) {
-        found(static_cast<uint32_t>(types_.size() - 1),
-              static_cast<size_t>(wanted - type_names.begin()));
+        found(taken.first + taken.count - 1, static_cast<size_t>(wanted - type_names.begin()));
       }
     }
   }
   return at == end;
 }
 
-const char* Types::string(uint32_t offset) const {
-  if (offset < strings_[0].size()) {
-    return strings_[0].data() + offset;
+const btf_type& Types::at(uint32_t type) const {
+  const Blob& blob = type < blobs_.back().first ? blobs_.front() : blobs_.back();
+  const uint32_t place = type - blob.first;
+  const btf_type* found = blob.marks[place / stride];
+  for (uint32_t i = 0; i < place % stride; i++) {
+    found = reinterpret_cast<const btf_type*>(reinterpret_cast<const std::byte*>(found + 1) +
+                                              bytes_behind(*found));
   }
-  const size_t beyond = offset - strings_[0].size();
-  return beyond < strings_[1].size() ? strings_[1].data() + beyond : "";
+  return *found;
+}
+
+const char* Types::string(uint32_t offset) const {
+  for (const Blob& blob : blobs_) {
+    if (offset < blob.strings.size()) {
+      return blob.strings.data() + offset;
+    }
+    offset -= static_cast<uint32_t>(blob.strings.size());
+  }
+  return "";
 }
 
 /// The type behind typedefs and qualifiers; 0 when there is none.
 uint32_t Types::plain(uint32_t type) const {
-  for (int depth = 0; depth < depth_max && type != 0 && type < types_.size(); depth++) {
-    switch (BTF_INFO_KIND(types_[type]->info)) {
+  for (int depth = 0; depth < depth_max && type != 0 && type < end(); depth++) {
+    const btf_type& found = at(type);
+    switch (BTF_INFO_KIND(found.info)) {
       case BTF_KIND_TYPEDEF:
       case BTF_KIND_VOLATILE:
       case BTF_KIND_CONST:
       case BTF_KIND_RESTRICT:
       case BTF_KIND_TYPE_TAG:
-        type = types_[type]->type;
+        type = found.type;
         break;
       default:
         return type;
@@ -200,7 +222,7 @@ uint32_t Types::size(uint32_t type, int depth) const {
   if (type == 0 || depth > depth_max) {
     return 0;
   }
-  const btf_type& found = *types_[type];
+  const btf_type& found = at(type);
   switch (BTF_INFO_KIND(found.info)) {
     case BTF_KIND_PTR:
       return sizeof(void*);
@@ -225,7 +247,7 @@ std::optional<Types::Place> Types::find(uint32_t type, std::string_view wanted, 
   if (type == 0 || depth > anonymous_depth_max) {
     return std::nullopt;
   }
-  const btf_type& found = *types_[type];
+  const btf_type& found = at(type);
   const uint32_t kind = BTF_INFO_KIND(found.info);
   if (kind != BTF_KIND_STRUCT && kind != BTF_KIND_UNION) {
     return std::nullopt;
@@ -377,7 +399,6 @@ kernel_layout find_kernel_layout(std::span<const std::byte> vmlinux,
       layout.id[type] = id;
     }
   }
-  const size_t of_vmlinux = types.count();
   for (const std::span<const std::byte> module : modules) {
     found.clear();
     if (types.add(module, note)) {
@@ -387,7 +408,7 @@ kernel_layout find_kernel_layout(std::span<const std::byte> vmlinux,
         }
       }
     }
-    types.shrink(of_vmlinux);
+    types.shrink();
   }
   return layout;
 }
