@@ -6,14 +6,15 @@
 #define EPOLL_ITEMS_MAX 65536
 
 static __always_inline int eventfd_describe(u64 file) {
-  const u64 event = GET(file, file, private_data);
+  const u64 context = GET(file, file, private_data);
+  const u64 event = VIEW(context, eventfd_ctx);
   struct eventfd_record *record = &out.eventfd;
   record->file.head.kind = RECORD_EVENTFD;
-  record->file.object = (u64)event;
-  record->count = GET(event, eventfd_ctx, count);
-  record->semaphore = GET(event, eventfd_ctx, flags) & EFD_SEMAPHORE;
-  record->id = (u32)GET(event, eventfd_ctx, id);
-  record->waiters = (u32)threads_on(ADDRESS(event, eventfd_ctx, waiters));
+  record->file.object = context;
+  record->count = READ(event, eventfd_ctx, count);
+  record->semaphore = READ(event, eventfd_ctx, flags) & EFD_SEMAPHORE;
+  record->id = (u32)READ(event, eventfd_ctx, id);
+  record->waiters = (u32)threads_on(ADDRESS(context, eventfd_ctx, waiters));
   record->reserved = 0;
   return sizeof(struct eventfd_record);
 }
@@ -27,13 +28,14 @@ static __always_inline int signalfd_describe(u64 file) {
 }
 
 static __always_inline int timerfd_describe(u64 file) {
-  const u64 timer = GET(file, file, private_data);
+  const u64 context = GET(file, file, private_data);
+  const u64 timer = VIEW(context, timerfd_ctx);
   struct timerfd_record *record = &out.timerfd;
   record->file.head.kind = RECORD_TIMERFD;
-  record->file.object = (u64)timer;
-  record->clock = (u32)GET(timer, timerfd_ctx, clockid);
-  record->interval_ns = GET(timer, timerfd_ctx, tintv);
-  record->ticks = GET(timer, timerfd_ctx, ticks);
+  record->file.object = context;
+  record->clock = (u32)READ(timer, timerfd_ctx, clockid);
+  record->interval_ns = READ(timer, timerfd_ctx, tintv);
+  record->ticks = READ(timer, timerfd_ctx, ticks);
   record->reserved = 0;
   record->remaining_ns = UNKNOWN_U64;
   if (record->clock > 1) {
@@ -42,7 +44,7 @@ static __always_inline int timerfd_describe(u64 file) {
   if (!HAS(timerfd_ctx, expires)) {
     return sizeof(struct timerfd_record);
   }
-  if (!(GET(timer, timerfd_ctx, timer_state) & 1)) { /* HRTIMER_STATE_ENQUEUED */
+  if (!(READ(timer, timerfd_ctx, timer_state) & 1)) { /* HRTIMER_STATE_ENQUEUED */
     record->remaining_ns = 0;
     return sizeof(struct timerfd_record);
   }
@@ -50,18 +52,19 @@ static __always_inline int timerfd_describe(u64 file) {
   if (record->clock == 0) {
     now += realtime_offset;
   }
-  const s64 remaining = (s64)(GET(timer, timerfd_ctx, expires) - now);
+  const s64 remaining = (s64)(READ(timer, timerfd_ctx, expires) - now);
   record->remaining_ns = remaining > 0 ? (u64)remaining : 0;
   return sizeof(struct timerfd_record);
 }
 
 static __always_inline int pidfd_describe(u64 file) {
-  const u64 inode = GET(file, file, inode);
+  const u64 view = VIEW(file, file);
+  const u64 inode = READ(view, file, inode);
   out.pidfd.file.head.kind = RECORD_PIDFD;
   /* pidfs has an inode for each process since 6.9; before, the file holds the struct pid. */
-  u64 pid = GET(GET(GET(file, file, inode), inode, sb), super_block, magic) == PID_FS_MAGIC
-                ? number_of(GET(inode, inode, private))
-                : number_of(GET(file, file, private_data));
+  u64 pid = READ(READ(inode, inode, sb), super_block, magic) == PID_FS_MAGIC
+                ? number_of(READ(inode, inode, private))
+                : number_of(READ(view, file, private_data));
   out.pidfd.file.object = pid;
   out.pidfd.target = (u32)pid_number(pid);
   out.pidfd.reserved = 0;
@@ -78,20 +81,21 @@ static __always_inline int inotify_describe(u64 file) {
 }
 
 static __always_inline int io_uring_describe(u64 file) {
-  const u64 ring = GET(file, file, private_data);
+  const u64 context = GET(file, file, private_data);
+  const u64 ring = VIEW(context, io_ring_ctx);
   struct io_uring_record *record = &out.io_uring;
   record->file.head.kind = RECORD_IO_URING;
-  record->file.object = (u64)ring;
+  record->file.object = context;
   record->sq_entries = UNKNOWN_U32;
   record->cq_entries = UNKNOWN_U32;
   record->sq_pending = UNKNOWN_U32;
   record->cq_pending = UNKNOWN_U32;
   if (HAS(io_ring_ctx, sq_entries) && HAS(io_ring_ctx, rings)) {
-    const u64 rings = GET(ring, io_ring_ctx, rings);
-    record->sq_entries = GET(ring, io_ring_ctx, sq_entries);
-    record->cq_entries = GET(ring, io_ring_ctx, cq_entries);
-    record->sq_pending = GET(rings, io_rings, sq_tail) - GET(rings, io_rings, sq_head);
-    record->cq_pending = GET(rings, io_rings, cq_tail) - GET(rings, io_rings, cq_head);
+    const u64 rings = READ(ring, io_ring_ctx, rings);
+    record->sq_entries = READ(ring, io_ring_ctx, sq_entries);
+    record->cq_entries = READ(ring, io_ring_ctx, cq_entries);
+    record->sq_pending = READ(rings, io_rings, sq_tail) - READ(rings, io_rings, sq_head);
+    record->cq_pending = READ(rings, io_rings, cq_tail) - READ(rings, io_rings, cq_head);
   }
   return sizeof(struct io_uring_record);
 }
@@ -142,15 +146,15 @@ __noinline int advance(u64 node) {
 
 /** In its own function, where the verifier checks loops round by round: verified once. */
 STEP_FUNCTION int epoll_send_item(u64 file, u64 node) {
-  const u64 item = CONTAINER(node, epitem, rbn);
+  const u64 item = VIEW(CONTAINER(node, epitem, rbn), epitem);
   struct epoll_item_record *record = &out.epoll_item;
   record->head.kind = RECORD_EPOLL_ITEM;
   record->head.size = sizeof(struct epoll_item_record);
   record->epoll = file;
-  record->target = GET(item, epitem, file);
-  record->fd = GET(item, epitem, fd);
-  record->events = GET(item, epitem, events);
-  tell_references(number_of(GET(item, epitem, file)), -1);
+  record->target = READ(item, epitem, file);
+  record->fd = READ(item, epitem, fd);
+  record->events = READ(item, epitem, events);
+  tell_references(number_of(READ(item, epitem, file)), -1);
   return send_record(sizeof(struct epoll_item_record));
 }
 
@@ -190,10 +194,11 @@ __noinline int epoll_send_items(u64 file) {
  * (MAX_USED_PROGS in gen_loader.c).
  */
 __noinline int anonymous_describe(u64 file) {
-  if (GET(GET(GET(file, file, inode), inode, sb), super_block, magic) == PID_FS_MAGIC) {
+  const u64 view = VIEW(file, file);
+  if (READ(READ(READ(view, file, inode), inode, sb), super_block, magic) == PID_FS_MAGIC) {
     return pidfd_describe(file);
   }
-  const u64 name = GET(GET(file, file, dentry), dentry, name);
+  const u64 name = READ(READ(view, file, dentry), dentry, name);
   u64 text = 0; /* the names that /proc/PID/fd shows behind "anon_inode:" */
   bpf_probe_read_kernel(&text, sizeof text, (void *)name);
 #define NAME8(a, b, c, d, e, f, g, h)                                                             \

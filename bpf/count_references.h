@@ -19,26 +19,27 @@ static __always_inline u32 count_openings(u64 dentry, u64 inode, u64 magic) {
   if (!HAS(dentry, count) || !HAS(dentry, hashed) || !HAS(inode, count)) {
     return UNKNOWN_U32;
   }
-  if (magic != ANON_INODE_FS_MAGIC && GET(inode, inode, count) != 1) {
+  if (magic != ANON_INODE_FS_MAGIC && READ(inode, inode, count) != 1) {
     return UNKNOWN_U32;
   }
   const int is_kept = magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC || magic == MQUEUE_MAGIC;
-  return GET(dentry, dentry, count) - (is_kept && GET(dentry, dentry, hashed) ? 1 : 0);
+  return READ(dentry, dentry, count) - (is_kept && READ(dentry, dentry, hashed) ? 1 : 0);
 }
 
-static __always_inline void count_references(struct references *to, u64 file) {
-  const u64 inode = number_of(GET(file, file, inode));
-  const u64 dentry = number_of(GET(file, file, dentry));
-  to->file = file;
-  to->credentials = HAS(file, cred) ? (u64)GET(file, file, cred) : 0;
+static __always_inline void count_references(struct references *to, u64 address) {
+  const u64 file = VIEW(address, file);
+  const u64 inode = READ(file, file, inode);
+  const u64 dentry = READ(file, file, dentry);
+  to->file = address;
+  to->credentials = HAS(file, cred) ? (u64)READ(file, file, cred) : 0;
   to->object = dentry;
   to->count = UNKNOWN_U32;
   if (HAS(file, ref)) {
-    to->count = (u32)GET(file, file, ref) + 1;
+    to->count = (u32)READ(file, file, ref) + 1;
   } else if (HAS(file, count)) {
-    to->count = (u32)GET(file, file, count);
+    to->count = (u32)READ(file, file, count);
   }
-  to->openings = count_openings(dentry, inode, GET(GET(inode, inode, sb), super_block, magic));
+  to->openings = count_openings(dentry, inode, READ(READ(inode, inode, sb), super_block, magic));
 }
 
 #endif

@@ -32,25 +32,27 @@ STEP_FUNCTION int send_lock(u64 entry, u64 file) {
   u32 flags = 0;
   u64 lock = 0;
   if (HAS(file_lock, core)) { /* 6.9 */
-    const u64 core = CONTAINER(entry, file_lock_core, list);
-    lock = CONTAINER(core, file_lock, core);
-    owner = number_of(GET(core, file_lock_core, owner));
-    holder = number_of(GET(core, file_lock_core, file));
-    flags = GET(core, file_lock_core, flags);
-    record->type = GET(core, file_lock_core, type);
-    record->owner = (s32)GET(core, file_lock_core, pid);
-    record->waiters = blocked_by(ADDRESS(core, file_lock_core, blocked_requests));
+    const u64 at = CONTAINER(entry, file_lock_core, list);
+    const u64 core = VIEW(at, file_lock_core);
+    lock = VIEW(CONTAINER(at, file_lock, core), file_lock);
+    owner = number_of(READ(core, file_lock_core, owner));
+    holder = number_of(READ(core, file_lock_core, file));
+    flags = READ(core, file_lock_core, flags);
+    record->type = READ(core, file_lock_core, type);
+    record->owner = (s32)READ(core, file_lock_core, pid);
+    record->waiters = blocked_by(ADDRESS(at, file_lock_core, blocked_requests));
   } else {
-    lock = CONTAINER(entry, file_lock, list);
-    owner = number_of(GET(lock, file_lock, owner));
-    holder = number_of(GET(lock, file_lock, file));
-    flags = GET(lock, file_lock, flags);
-    record->type = GET(lock, file_lock, type);
-    record->owner = (s32)GET(lock, file_lock, pid);
-    record->waiters = blocked_by(ADDRESS(lock, file_lock, blocked_requests));
+    const u64 at = CONTAINER(entry, file_lock, list);
+    lock = VIEW(at, file_lock);
+    owner = number_of(READ(lock, file_lock, owner));
+    holder = number_of(READ(lock, file_lock, file));
+    flags = READ(lock, file_lock, flags);
+    record->type = READ(lock, file_lock, type);
+    record->owner = (s32)READ(lock, file_lock, pid);
+    record->waiters = blocked_by(ADDRESS(at, file_lock, blocked_requests));
   }
-  record->start = GET(lock, file_lock, start);
-  record->end = GET(lock, file_lock, end);
+  record->start = READ(lock, file_lock, start);
+  record->end = READ(lock, file_lock, end);
   if (flags & FL_OFDLCK) {
     record->flavour = LOCK_OFD;
   } else if (flags & FL_POSIX) {

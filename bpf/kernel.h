@@ -85,24 +85,29 @@ static __always_inline u64 number_of_(u64 pointer) {
  * GET(address, structure, member) is the value of a member; 0 where the address is bad.
  *
  * With DIRECT_READS it is a plain load, which the kernel lets fault: twenty times faster than a
- * helper call, and needs the kfunc bpf_rdonly_cast (6.2).
+ * helper call, and needs the kfunc bpf_rdonly_cast (6.2). Each use of that costs loading and
+ * verifying some fifty instructions, so several members are read through one VIEW(address,
+ * structure), by READ(). What was read there as a pointer to a struct is such a view, too.
  */
 #ifdef DIRECT_READS
 /* The verifier has to see each cast with its own type: calls from two branches must not become one.
  */
 extern void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym __attribute__((const, nomerge));
-#define GET(address, structure, member)                                                   \
-  (*(const structure##__##member *)(bpf_rdonly_cast((const void *)(address),              \
-                                                    layout.id[KERNEL_TYPE_##structure]) + \
-                                    OFFSET(structure, member)))
+#define VIEW(address, structure) \
+  ((u64)bpf_rdonly_cast((const void *)(address), layout.id[KERNEL_TYPE_##structure]))
+#define READ(view, structure, member) \
+  (*(const structure##__##member *)((const void *)(view) + OFFSET(structure, member)))
+#define GET(address, structure, member) READ(VIEW(address, structure), structure, member)
 #define HAS_HELPER(name) true /* all of them are older than the kfunc */
 /*
  * The same of a pointer that the kernel itself handed to the program, and vouches for: a load whose
- * address is not checked, which is several times shorter.
+ * address is not checked, which is several times shorter. Only numbers: for a pointer the verifier
+ * searches all types whether it may be trusted, too.
  */
-#define GET_TRUSTED(pointer, structure, member) \
-  (*(const structure##__##member *)((const void *)(pointer) + OFFSET(structure, member)))
+#define GET_TRUSTED READ
 #else
+#define VIEW(address, structure) ((u64)(address))
+#define READ GET_FAR
 #define GET GET_FAR
 #define GET_TRUSTED GET_FAR
 #define HAS_HELPER(name) bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_##name)

@@ -16,19 +16,19 @@ static long add_pipe_buffer(u32 round, void *context) {
 }
 
 __noinline int pipe_describe(u64 address) {
-  const u64 pipe = address;
-  if (!pipe) {
+  if (!address) {
     return 0;
   }
+  const u64 pipe = VIEW(address, pipe_inode_info);
   struct pipe_record *record = &out.pipe;
   record->file.head.kind = RECORD_PIPE;
-  const u32 head = GET(pipe, pipe_inode_info, head);
-  const u32 tail = GET(pipe, pipe_inode_info, tail);
-  const u32 mask = GET(pipe, pipe_inode_info, ring_size) - 1;
-  const u64 buffers = GET(pipe, pipe_inode_info, bufs);
-  record->buffers_max = GET(pipe, pipe_inode_info, max_usage);
-  record->readers = GET(pipe, pipe_inode_info, readers);
-  record->writers = GET(pipe, pipe_inode_info, writers);
+  const u32 head = READ(pipe, pipe_inode_info, head);
+  const u32 tail = READ(pipe, pipe_inode_info, tail);
+  const u32 mask = READ(pipe, pipe_inode_info, ring_size) - 1;
+  const u64 buffers = READ(pipe, pipe_inode_info, bufs);
+  record->buffers_max = READ(pipe, pipe_inode_info, max_usage);
+  record->readers = READ(pipe, pipe_inode_info, readers);
+  record->writers = READ(pipe, pipe_inode_info, writers);
   record->buffers_used = head - tail;
   pipe_sum.buffers = (u64)buffers;
   pipe_sum.bytes = 0;

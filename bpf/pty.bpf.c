@@ -9,26 +9,27 @@ struct flip_buffers flip;
 u32 terminal_openings;
 
 static long add_flip_buffer(u32 round, void *context) {
-  const u64 buffer = flip.at;
-  if (!buffer) {
+  if (!flip.at) {
     return 1;
   }
-  const u32 committed = GET(buffer, tty_buffer, commit);
-  const u32 taken = GET(buffer, tty_buffer, read);
+  const u64 buffer = VIEW(flip.at, tty_buffer);
+  const u32 committed = READ(buffer, tty_buffer, commit);
+  const u32 taken = READ(buffer, tty_buffer, read);
   flip.bytes += committed > taken ? committed - taken : 0;
-  flip.at = GET(buffer, tty_buffer, next);
+  flip.at = READ(buffer, tty_buffer, next);
   return 0;
 }
 
 /** Bytes that are to be read from a terminal: in its line discipline and in front of it. */
 __noinline int unread(u64 address) {
-  const u64 tty = address;
-  const u64 line = GET(tty, tty_struct, disc_data);
-  flip.at = GET(GET(tty, tty_struct, port), tty_port, buffers);
+  const u64 tty = VIEW(address, tty_struct);
+  const u64 data = READ(tty, tty_struct, disc_data);
+  flip.at = READ(READ(tty, tty_struct, port), tty_port, buffers);
   flip.bytes = 0;
   repeat(TTY_BUFFERS_MAX, add_flip_buffer);
-  if (line) {
-    flip.bytes += GET(line, n_tty_data, read_head) - GET(line, n_tty_data, read_tail);
+  if (data) {
+    const u64 line = VIEW(data, n_tty_data);
+    flip.bytes += READ(line, n_tty_data, read_head) - READ(line, n_tty_data, read_tail);
   }
   return (int)flip.bytes;
 }
@@ -39,30 +40,30 @@ __noinline int pty_describe(u64 file) {
   if (!tty) {
     return 0;
   }
-  const u32 major = GET(GET(tty, tty_struct, driver), tty_driver, major);
+  const u32 major = READ(READ(tty, tty_struct, driver), tty_driver, major);
   if (major != UNIX98_PTY_MASTER_MAJOR && major != UNIX98_PTY_SLAVE_MAJOR) {
     return 0; /* /dev/tty and /dev/console are other terminals, too */
   }
   struct pty_record *record = &out.pty;
   record->file.head.kind = RECORD_PTY;
-  record->index = (u32)GET(tty, tty_struct, index);
+  record->index = (u32)READ(tty, tty_struct, index);
   record->master = major == UNIX98_PTY_MASTER_MAJOR;
-  const u64 other = GET(tty, tty_struct, link);
+  const u64 other = READ(tty, tty_struct, link);
   const u64 slave = record->master ? other : tty;
   const u64 master = record->master ? tty : other;
   record->file.object = (u64)slave;
   terminal_openings = HAS(tty_struct, count) && slave && master
-                          ? GET(slave, tty_struct, count) + GET(master, tty_struct, count)
+                          ? READ(slave, tty_struct, count) + READ(master, tty_struct, count)
                           : UNKNOWN_U32;
   want_terminal(slave);
   want_terminal(master);
   record->stopped = UNKNOWN_U32;
   record->packet_mode = UNKNOWN_U32;
   if (HAS(tty_struct, stopped)) {
-    record->stopped = GET(slave, tty_struct, stopped);
+    record->stopped = READ(slave, tty_struct, stopped);
   }
   if (HAS(tty_struct, packet)) {
-    record->packet_mode = GET(master, tty_struct, packet);
+    record->packet_mode = READ(master, tty_struct, packet);
   }
   record->input_bytes = slave ? (u32)unread(number_of(slave)) : UNKNOWN_U32;
   record->output_bytes = master ? (u32)unread(number_of(master)) : UNKNOWN_U32;

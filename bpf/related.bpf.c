@@ -65,13 +65,14 @@ static __always_inline bool is_wanted(u64 identity) {
 }
 
 /** Files of anonymous inodes share the inode, all others do not share what is behind them. */
-static __always_inline void want_file(u64 file) {
+static __always_inline void want_file(u64 address) {
   if (!is_confined) {
     return;
   }
-  const u64 inode = GET(file, file, inode);
-  if (GET(GET(inode, inode, sb), super_block, magic) == ANON_INODE_FS_MAGIC) {
-    want(number_of(GET(file, file, private_data)));
+  const u64 file = VIEW(address, file);
+  const u64 inode = READ(file, file, inode);
+  if (READ(READ(inode, inode, sb), super_block, magic) == ANON_INODE_FS_MAGIC) {
+    want(number_of(READ(file, file, private_data)));
   } else {
     want(number_of(inode));
   }
@@ -85,7 +86,7 @@ static __always_inline void want_terminal(u64 tty) {
   const u64 first = tty ? next_entry(ADDRESS(tty, tty_struct, files)) : 0;
   if (first && first != ADDRESS(tty, tty_struct, files)) {
     const u64 file = GET(CONTAINER(first, tty_file_private, list), tty_file_private, file);
-    want(number_of(GET(file, file, op)));
+    want(number_of(READ(file, file, op)));
   }
 }
 
@@ -109,7 +110,7 @@ static __always_inline void look_for_messages(u64 credentials) {
     return;
   }
   if (HAS(cred, user) && HAS(user_struct, in_flight)) {
-    relations.in_flight |= GET(GET(credentials, cred, user), user_struct, in_flight);
+    relations.in_flight |= READ(GET(credentials, cred, user), user_struct, in_flight);
   } else {
     relations.in_flight = 1;
   }
@@ -126,18 +127,19 @@ static __always_inline void give_up_proof(void) {
 static __always_inline u32 end_of_address(u64 place) { return (u32)(read_word(place + 8) >> 32); }
 
 /** A number for a connection as one end sees it, or as the other end does. */
-static __always_inline u64 connection_of(u64 sk, bool other_end) {
+static __always_inline u64 connection_of(u64 address, bool other_end) {
+  const u64 sk = VIEW(address, sock);
   u32 local = 0;
   u32 remote = 0;
-  if (GET(sk, sock, family) == AF_INET) {
-    local = GET(sk, sock, rcv_saddr);
-    remote = GET(sk, sock, daddr);
+  if (READ(sk, sock, family) == AF_INET) {
+    local = READ(sk, sock, rcv_saddr);
+    remote = READ(sk, sock, daddr);
   } else {
-    local = end_of_address(ADDRESS(sk, sock, v6_rcv_saddr));
-    remote = end_of_address(ADDRESS(sk, sock, v6_daddr));
+    local = end_of_address(ADDRESS(address, sock, v6_rcv_saddr));
+    remote = end_of_address(ADDRESS(address, sock, v6_daddr));
   }
-  const u32 local_port = GET(sk, sock, num);
-  const u32 remote_port = __builtin_bswap16(GET(sk, sock, dport));
+  const u32 local_port = READ(sk, sock, num);
+  const u32 remote_port = __builtin_bswap16(READ(sk, sock, dport));
   const u64 addresses = other_end ? (u64)remote << 32 | local : (u64)local << 32 | remote;
   const u32 ports = other_end ? remote_port << 16 | local_port : local_port << 16 | remote_port;
   return (addresses * 0x9e3779b97f4a7c15ULL ^ ports) | 1; /* no kernel object is there */
@@ -157,49 +159,51 @@ static __always_inline void want_connection(u64 sk, u32 listens_to) {
   }
 }
 
-static __always_inline bool is_related_socket(u64 sk) {
-  if (is_wanted(number_of(sk))) {
+static __always_inline bool is_related_socket(u64 address) {
+  if (is_wanted(address)) {
     return true;
   }
-  const u16 family = GET(sk, sock, family);
-  const u8 state = GET(sk, sock, state);
+  const u64 sk = VIEW(address, sock);
+  const u16 family = READ(sk, sock, family);
+  const u8 state = READ(sk, sock, state);
   if (family == AF_UNIX) {
     if (state == TCP_LISTEN) {
       return relations.listeners;
     }
     /* Descriptors may be in its queue. */
-    if (GET(sk, sock, receive_queue_length)) {
+    if (READ(sk, sock, receive_queue_length)) {
       return true;
     }
-    const u64 peer = GET(sk, unix_sock, peer);
-    return peer && (is_wanted(number_of(peer)) || (relations.clients && !GET(peer, sock, socket)));
+    const u64 peer = GET(address, unix_sock, peer);
+    return peer && (is_wanted(number_of(peer)) || (relations.clients && !READ(peer, sock, socket)));
   }
   if (family == AF_INET || family == AF_INET6) {
-    const u16 local = GET(sk, sock, num);
-    const u16 remote = __builtin_bswap16(GET(sk, sock, dport));
+    const u16 local = READ(sk, sock, num);
+    const u16 remote = __builtin_bswap16(READ(sk, sock, dport));
     return (remote &&
-            (has_port(&relations.local, remote) || is_wanted(connection_of(sk, false)))) ||
+            (has_port(&relations.local, remote) || is_wanted(connection_of(address, false)))) ||
            ((!remote || state == TCP_LISTEN) && has_port(&relations.remote, local));
   }
   return family == AF_VSOCK && relations.vsock;
 }
 
-static __always_inline bool is_related_file(u64 file) {
+static __always_inline bool is_related_file(u64 address) {
+  const u64 file = VIEW(address, file);
   if (relations.depth != LOOK_INSIDE) {
-    return is_wanted(file) ||
-           (relations.depth == LOOK_DENTRIES && is_wanted(number_of(GET(file, file, dentry))));
+    return is_wanted(address) ||
+           (relations.depth == LOOK_DENTRIES && is_wanted(number_of(READ(file, file, dentry))));
   }
-  const u64 inode = number_of(GET(file, file, inode));
-  const u64 operations = number_of(GET(file, file, op));
-  if (!socket_operations && GET(GET(inode, inode, sb), super_block, magic) == SOCKFS_MAGIC) {
+  const u64 inode = READ(file, file, inode);
+  const u64 operations = number_of(READ(file, file, op));
+  if (!socket_operations && READ(READ(inode, inode, sb), super_block, magic) == SOCKFS_MAGIC) {
     socket_operations = operations;
   }
-  const u64 data = number_of(GET(file, file, private_data));
+  const u64 data = number_of(READ(file, file, private_data));
   if (operations == socket_operations) {
     const u64 sk = data ? GET(data, socket, sk) : 0;
-    return sk && is_related_socket(sk);
+    return sk && is_related_socket(number_of(sk));
   }
-  return is_wanted(inode) || is_wanted(data) || is_wanted(operations);
+  return is_wanted(number_of(inode)) || is_wanted(data) || is_wanted(operations);
 }
 
 static long look_at_next_file(u32 round, void *context) {

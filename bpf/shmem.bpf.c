@@ -2,9 +2,9 @@
 #include "shmem_facts.h"
 
 __noinline int shmem_describe(u64 address) {
-  const u64 file = address;
+  const u64 file = VIEW(address, file);
   out.shmem.file.head.kind = RECORD_SHMEM;
-  read_facts(&out.shmem.facts, file, GET(file, file, inode));
+  read_facts(&out.shmem.facts, file, READ(file, file, inode));
   return sizeof(struct shmem_record);
 }
 

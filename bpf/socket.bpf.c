@@ -20,14 +20,14 @@ static long add_packet(u32 round, void *context) {
   if (!queue.park) {
     return 0;
   }
-  const u64 parms = ADDRESS(buffer, sk_buff, cb);
+  const u64 parms = VIEW(ADDRESS(buffer, sk_buff, cb), unix_skb_parms);
   /* What a stream reader has taken of it already. */
-  queue.bytes -= GET(parms, unix_skb_parms, consumed);
-  const u64 passed = GET(parms, unix_skb_parms, fp);
+  queue.bytes -= READ(parms, unix_skb_parms, consumed);
+  const u64 passed = READ(parms, unix_skb_parms, fp);
   if (!passed) {
     return 0;
   }
-  u32 count = (u32)GET(passed, scm_fp_list, count);
+  u32 count = (u32)READ(passed, scm_fp_list, count);
   u32 at = parked_count;
   barrier_var(count);
   barrier_var(at);
@@ -61,7 +61,7 @@ static void unix_name(struct unix_record *record, u64 socket) {
   if (!address) {
     return;
   }
-  const int length = GET(address, unix_address, len) - 2; /* sun_family comes first */
+  const int length = READ(address, unix_address, len) - 2; /* sun_family comes first */
   if (length <= 0 || length > UNIX_NAME_MAX) {
     return;
   }
@@ -70,7 +70,8 @@ static void unix_name(struct unix_record *record, u64 socket) {
                         (void *)(ADDRESS(address, unix_address, name) + 2));
 }
 
-static __always_inline u32 net_namespace(u64 sk) { return GET(GET(sk, sock, net), net, inum); }
+/** sk: a view. */
+static __always_inline u32 net_namespace(u64 sk) { return READ(READ(sk, sock, net), net, inum); }
 
 #define REFERENCES_AT_REST 2 /* of the socket's file and of the table of sockets */
 
@@ -95,29 +96,28 @@ static __always_inline void count_senders(u64 sk, u64 peer) {
 }
 
 __noinline int unix_describe(u64 address) {
-  const u64 sk = address;
-  const u64 socket = address;
+  const u64 sk = VIEW(address, sock);
   struct unix_record *record = &out.unix_socket;
   record->file.head.kind = RECORD_UNIX;
-  record->type = GET(sk, sock, type);
-  record->state = GET(sk, sock, state);
+  record->type = READ(sk, sock, type);
+  record->state = READ(sk, sock, state);
   record->shutdown = 0;
   if (HAS(sock, shutdown)) {
-    record->shutdown = GET(sk, sock, shutdown) & 3;
+    record->shutdown = READ(sk, sock, shutdown) & 3;
   }
-  record->net_ns = net_namespace(address);
-  record->rx_messages = GET(sk, sock, receive_queue_length);
-  record->wmem = (u32)GET(sk, sock, wmem_alloc) - 1; /* one is the socket itself */
-  record->sndbuf = (u32)GET(sk, sock, sndbuf);
-  record->backlog_max = GET(sk, sock, max_ack_backlog);
-  record->peer_pid = (u32)pid_number(number_of(GET(sk, sock, peer_pid)));
+  record->net_ns = net_namespace(sk);
+  record->rx_messages = READ(sk, sock, receive_queue_length);
+  record->wmem = (u32)READ(sk, sock, wmem_alloc) - 1; /* one is the socket itself */
+  record->sndbuf = (u32)READ(sk, sock, sndbuf);
+  record->backlog_max = READ(sk, sock, max_ack_backlog);
+  record->peer_pid = (u32)pid_number(number_of(READ(sk, sock, peer_pid)));
   record->fds_in_flight = 0;
   record->peer_name = 0;
   record->rx_bytes = 0;
   if (record->state != TCP_LISTEN && record->rx_messages) {
-    record->rx_bytes = queued_bytes(ADDRESS(sk, sock, receive_queue), 1);
+    record->rx_bytes = queued_bytes(ADDRESS(address, sock, receive_queue), 1);
   }
-  const u64 peer = GET(socket, unix_sock, peer);
+  const u64 peer = GET(address, unix_sock, peer);
   record->peer = (u64)peer;
   record->peer_inode = 0;
   want(address);
@@ -128,16 +128,16 @@ __noinline int unix_describe(u64 address) {
       give_up_proof(); /* who connects is not known here */
     }
   }
-  unix_name(record, socket);
+  unix_name(record, address);
   if (peer) {
-    const u64 end = GET(peer, sock, socket);
+    const u64 end = READ(peer, sock, socket);
     want(number_of(GET(peer, unix_sock, peer))); /* of a datagram receiver: it may be another */
     if (!end) {
       relations.listeners = 1;
     }
     if (end) {
-      tell_references(number_of(GET(end, socket, file)), -1);
-      record->peer_inode = GET(GET(GET(end, socket, file), file, inode), inode, ino);
+      tell_references(number_of(READ(end, socket, file)), -1);
+      record->peer_inode = READ(READ(READ(end, socket, file), file, inode), inode, ino);
     } else if (!record->name_length) {
       unix_name(record, peer);
       record->peer_name = 1;
@@ -147,7 +147,7 @@ __noinline int unix_describe(u64 address) {
     }
   }
   if (record->type == SOCK_DGRAM) {
-    count_senders(sk, number_of(peer));
+    count_senders(address, number_of(peer));
   }
   if (!record->name_length) { /* most have none: spare the ring their bytes */
     return sizeof(struct unix_record) - UNIX_NAME_MAX;
@@ -156,57 +156,57 @@ __noinline int unix_describe(u64 address) {
 }
 
 __noinline int inet_describe(u64 address) {
-  const u64 sk = address;
+  const u64 sk = VIEW(address, sock);
   struct inet_record *record = &out.inet;
   record->file.head.kind = RECORD_INET;
-  record->family = GET(sk, sock, family);
-  record->type = GET(sk, sock, type);
-  record->protocol = GET(sk, sock, protocol);
-  record->state = GET(sk, sock, state);
-  record->net_ns = net_namespace(address);
+  record->family = READ(sk, sock, family);
+  record->type = READ(sk, sock, type);
+  record->protocol = READ(sk, sock, protocol);
+  record->state = READ(sk, sock, state);
+  record->net_ns = net_namespace(sk);
   __builtin_memset(record->local, 0, sizeof record->local);
   __builtin_memset(record->remote, 0, sizeof record->remote);
   if (record->family == AF_INET6) {
-    bpf_probe_read_kernel(record->local, 16, (void *)ADDRESS(sk, sock, v6_rcv_saddr));
-    bpf_probe_read_kernel(record->remote, 16, (void *)ADDRESS(sk, sock, v6_daddr));
+    bpf_probe_read_kernel(record->local, 16, (void *)ADDRESS(address, sock, v6_rcv_saddr));
+    bpf_probe_read_kernel(record->remote, 16, (void *)ADDRESS(address, sock, v6_daddr));
   } else {
-    *(u32 *)record->local = GET(sk, sock, rcv_saddr);
-    *(u32 *)record->remote = GET(sk, sock, daddr);
+    *(u32 *)record->local = READ(sk, sock, rcv_saddr);
+    *(u32 *)record->remote = READ(sk, sock, daddr);
   }
-  record->local_port = GET(sk, sock, num);
-  record->remote_port = __builtin_bswap16(GET(sk, sock, dport));
-  record->rx_memory = (u32)GET(sk, sock, rmem_alloc);
-  record->rcvbuf = (u32)GET(sk, sock, rcvbuf);
-  record->sndbuf = (u32)GET(sk, sock, sndbuf);
-  record->backlog = GET(sk, sock, ack_backlog);
-  record->backlog_max = GET(sk, sock, max_ack_backlog);
-  record->drops = (u32)GET(sk, sock, drops);
+  record->local_port = READ(sk, sock, num);
+  record->remote_port = __builtin_bswap16(READ(sk, sock, dport));
+  record->rx_memory = (u32)READ(sk, sock, rmem_alloc);
+  record->rcvbuf = (u32)READ(sk, sock, rcvbuf);
+  record->sndbuf = (u32)READ(sk, sock, sndbuf);
+  record->backlog = READ(sk, sock, ack_backlog);
+  record->backlog_max = READ(sk, sock, max_ack_backlog);
+  record->drops = (u32)READ(sk, sock, drops);
   record->rx_bytes = 0;
   record->tx_bytes = 0;
-  want_connection(sk, record->state == TCP_LISTEN ? record->backlog : 0);
+  want_connection(address, record->state == TCP_LISTEN ? record->backlog : 0);
   if (record->state == TCP_LISTEN && record->backlog) {
     give_up_proof(); /* who connects is not known here */
   }
   if (record->protocol == IPPROTO_TCP) {
     if (record->state != TCP_LISTEN) {
-      const u64 tcp = sk;
-      const s32 unread = (s32)(GET(tcp, tcp_sock, rcv_nxt) - GET(tcp, tcp_sock, copied_seq));
-      const s32 unsent = (s32)(GET(tcp, tcp_sock, write_seq) - GET(tcp, tcp_sock, snd_una));
+      const u64 tcp = VIEW(address, tcp_sock);
+      const s32 unread = (s32)(READ(tcp, tcp_sock, rcv_nxt) - READ(tcp, tcp_sock, copied_seq));
+      const s32 unsent = (s32)(READ(tcp, tcp_sock, write_seq) - READ(tcp, tcp_sock, snd_una));
       record->rx_bytes = unread > 0 ? (u64)unread : 0;
       record->tx_bytes = unsent > 0 ? (u64)unsent : 0;
     }
   } else if (record->protocol == IPPROTO_UDP) {
-    const u64 udp = sk;
     record->tx_bytes = UNKNOWN_U64;
-    record->rx_bytes = record->rx_memory ? queued_bytes(ADDRESS(sk, sock, receive_queue), 0) : 0;
+    record->rx_bytes =
+        record->rx_memory ? queued_bytes(ADDRESS(address, sock, receive_queue), 0) : 0;
     if (record->rx_memory && HAS(udp_sock, reader_queue)) {
-      const u64 taken = queued_bytes(ADDRESS(udp, udp_sock, reader_queue), 0);
+      const u64 taken = queued_bytes(ADDRESS(address, udp_sock, reader_queue), 0);
       record->rx_bytes = taken == UNKNOWN_U64 || record->rx_bytes == UNKNOWN_U64
                              ? UNKNOWN_U64
                              : record->rx_bytes + taken;
     }
     if (HAS(udp_sock, drops0) && HAS(udp_sock, drops1)) {
-      record->drops += (u32)GET(udp, udp_sock, drops0) + (u32)GET(udp, udp_sock, drops1);
+      record->drops += (u32)GET(address, udp_sock, drops0) + (u32)GET(address, udp_sock, drops1);
     }
   } else {
     record->rx_bytes = UNKNOWN_U64;
@@ -216,35 +216,34 @@ __noinline int inet_describe(u64 address) {
 }
 
 __noinline int other_describe(u64 address) {
-  const u64 sk = address;
+  const u64 sk = VIEW(address, sock);
   struct socket_record *record = &out.socket;
   record->file.head.kind = RECORD_SOCKET;
-  record->family = GET(sk, sock, family);
-  record->type = GET(sk, sock, type);
-  record->protocol = GET(sk, sock, protocol);
-  record->state = GET(sk, sock, state);
-  record->net_ns = net_namespace(address);
-  record->rx_memory = (u32)GET(sk, sock, rmem_alloc);
-  record->rcvbuf = (u32)GET(sk, sock, rcvbuf);
-  record->drops = (u32)GET(sk, sock, drops);
+  record->family = READ(sk, sock, family);
+  record->type = READ(sk, sock, type);
+  record->protocol = READ(sk, sock, protocol);
+  record->state = READ(sk, sock, state);
+  record->net_ns = net_namespace(sk);
+  record->rx_memory = (u32)READ(sk, sock, rmem_alloc);
+  record->rcvbuf = (u32)READ(sk, sock, rcvbuf);
+  record->drops = (u32)READ(sk, sock, drops);
   record->port = UNKNOWN_U32;
   record->peer_port = UNKNOWN_U32;
   record->cid = UNKNOWN_U32;
   record->peer_cid = UNKNOWN_U32;
   if (record->family == AF_PACKET && HAS(packet_sock, num)) {
-    record->protocol = __builtin_bswap16(GET_FAR(sk, packet_sock, num));
+    record->protocol = __builtin_bswap16(GET_FAR(address, packet_sock, num));
   }
   if (record->family == AF_NETLINK && HAS(netlink_sock, portid)) {
-    record->port = GET(sk, netlink_sock, portid);
+    record->port = GET(address, netlink_sock, portid);
   }
   if (record->family == AF_VSOCK && HAS(vsock_sock, local_port)) {
-    const u64 vsock = sk;
     relations.vsock = 1;
     give_up_proof();
-    record->port = GET_FAR(vsock, vsock_sock, local_port);
-    record->cid = GET_FAR(vsock, vsock_sock, local_cid);
-    record->peer_port = GET_FAR(vsock, vsock_sock, remote_port);
-    record->peer_cid = GET_FAR(vsock, vsock_sock, remote_cid);
+    record->port = GET_FAR(address, vsock_sock, local_port);
+    record->cid = GET_FAR(address, vsock_sock, local_cid);
+    record->peer_port = GET_FAR(address, vsock_sock, remote_port);
+    record->peer_cid = GET_FAR(address, vsock_sock, remote_cid);
   }
   return sizeof(struct socket_record);
 }
@@ -256,7 +255,7 @@ __noinline int socket_describe(u64 file) {
     return 0;
   }
   out.file.object = (u64)sk;
-  const u16 family = GET(sk, sock, family);
+  const u16 family = READ(sk, sock, family);
   if (family == AF_UNIX) {
     return unix_describe(number_of(sk));
   }

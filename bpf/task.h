@@ -7,9 +7,9 @@
 /** The number of a task in ipcscope's own PID namespace; 0 when it has none there. */
 static __always_inline u32 own_number(u64 task) {
   const u64 self = bpf_get_current_task();
-  const u64 level = GET(GET(self, task_struct, thread_pid), pid, level);
+  const u64 level = READ(GET(self, task_struct, thread_pid), pid, level);
   const u64 pid = GET(task, task_struct, thread_pid);
-  if (!pid || GET(pid, pid, level) < level) {
+  if (!pid || READ(pid, pid, level) < level) {
     return 0;
   }
   return (u32)read_word(ADDRESS(pid, pid, numbers) + level * UPID_SIZE);

@@ -107,18 +107,18 @@ __noinline int count_entries(u64 list, u32 threads_only) {
   return entries.at == list ? (int)entries.count : -1;
 }
 
-/** The innermost namespace's number for a pid. */
+/** The innermost namespace's number for a pid, which is a view. */
 static u32 innermost_number(u64 pid) {
-  return (u32)read_word(upid_at(number_of(pid), GET(pid, pid, level)));
+  return (u32)read_word(upid_at(number_of(pid), READ(pid, pid, level)));
 }
 
 static u32 innermost_namespace(u64 pid) {
-  const u64 ns = read_word(upid_at(number_of(pid), GET(pid, pid, level)) + 8);
+  const u64 ns = read_word(upid_at(number_of(pid), READ(pid, pid, level)) + 8);
   return GET(ns, pid_namespace, inum);
 }
 
 static char state_letter(struct task_struct *task) {
-  const int exit_state = GET(task, task_struct, exit_state);
+  const int exit_state = GET_TRUSTED(task, task_struct, exit_state);
   if (exit_state & EXIT_DEAD) {
     return 'X';
   }
@@ -127,9 +127,9 @@ static char state_letter(struct task_struct *task) {
   }
   u32 state = 0;
   if (HAS(task_struct, state)) {
-    state = GET(task, task_struct, state);
+    state = GET_TRUSTED(task, task_struct, state);
   } else {
-    state = (u32)GET(task, task_struct, long_state);
+    state = (u32)GET_TRUSTED(task, task_struct, long_state);
   }
   if (state == 0x402) { /* TASK_IDLE */
     return 'I';
@@ -158,8 +158,8 @@ static char state_letter(struct task_struct *task) {
 static void read_times(struct task_struct *task, struct thread_record *thread) {
   thread->blocked_ns = UNKNOWN_U64;
   thread->last_run_ns = UNKNOWN_U64;
-  const u64 last_arrival = GET(task, task_struct, last_arrival);
-  const u64 exec_start = GET(task, task_struct, exec_start);
+  const u64 last_arrival = GET_TRUSTED(task, task_struct, last_arrival);
+  const u64 exec_start = GET_TRUSTED(task, task_struct, exec_start);
   const u64 now = bpf_ktime_get_ns();
   /* The run queue that a task was on last: there is no symbol for it without KALLSYMS_ALL. */
   if (!HAS(task_struct, cfs_rq) || !HAS(cfs_rq, rq)) {
@@ -167,7 +167,7 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
   }
   /* The queue's clock is never ahead of the time: the largest difference is the best one. */
   const u64 self = bpf_get_current_task();
-  const s64 offset = (s64)(GET(GET(GET(self, task_struct, cfs_rq), cfs_rq, rq), rq, clock) - now);
+  const s64 offset = (s64)(READ(READ(GET(self, task_struct, cfs_rq), cfs_rq, rq), rq, clock) - now);
   if (offset > clock_offset) {
     clock_offset = offset;
   }
@@ -175,35 +175,35 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
   if (last_arrival && scheduler_now > last_arrival) {
     thread->last_run_ns = scheduler_now - last_arrival;
   }
-  const u64 queue = GET(GET(task, task_struct, cfs_rq), cfs_rq, rq);
+  const u64 queue = READ(GET(task, task_struct, cfs_rq), cfs_rq, rq);
   if (exec_start && queue) {
-    const u64 left = exec_start + (GET(queue, rq, clock) - GET(queue, rq, clock_task));
+    const u64 left = exec_start + (READ(queue, rq, clock) - READ(queue, rq, clock_task));
     thread->blocked_ns = scheduler_now > left ? scheduler_now - left : 0;
   }
 }
 
 static void read_registers(struct task_struct *task, struct thread_record *thread) {
-  const u64 regs = saved_registers(task);
+  const u64 regs = VIEW(saved_registers(task), pt_regs);
 #if defined(__TARGET_ARCH_x86)
-  thread->syscall = (s64)GET(regs, pt_regs, orig_ax);
-  thread->args[0] = GET(regs, pt_regs, di);
-  thread->args[1] = GET(regs, pt_regs, si);
-  thread->args[2] = GET(regs, pt_regs, dx);
-  thread->args[3] = GET(regs, pt_regs, r10);
-  thread->args[4] = GET(regs, pt_regs, r8);
-  thread->args[5] = GET(regs, pt_regs, r9);
-  thread->stack = GET(regs, pt_regs, sp);
-  thread->instruction = GET(regs, pt_regs, ip);
+  thread->syscall = (s64)READ(regs, pt_regs, orig_ax);
+  thread->args[0] = READ(regs, pt_regs, di);
+  thread->args[1] = READ(regs, pt_regs, si);
+  thread->args[2] = READ(regs, pt_regs, dx);
+  thread->args[3] = READ(regs, pt_regs, r10);
+  thread->args[4] = READ(regs, pt_regs, r8);
+  thread->args[5] = READ(regs, pt_regs, r9);
+  thread->stack = READ(regs, pt_regs, sp);
+  thread->instruction = READ(regs, pt_regs, ip);
 #elif defined(__TARGET_ARCH_arm64)
-  thread->syscall = GET(regs, pt_regs, syscallno);
-  thread->args[0] = GET(regs, pt_regs, orig_x0);
+  thread->syscall = READ(regs, pt_regs, syscallno);
+  thread->args[0] = READ(regs, pt_regs, orig_x0);
   thread->args[1] = read_word(ADDRESS(regs, pt_regs, regs) + 8);
   thread->args[2] = read_word(ADDRESS(regs, pt_regs, regs) + 16);
   thread->args[3] = read_word(ADDRESS(regs, pt_regs, regs) + 24);
   thread->args[4] = read_word(ADDRESS(regs, pt_regs, regs) + 32);
   thread->args[5] = read_word(ADDRESS(regs, pt_regs, regs) + 40);
-  thread->stack = GET(regs, pt_regs, sp);
-  thread->instruction = GET(regs, pt_regs, pc);
+  thread->stack = READ(regs, pt_regs, sp);
+  thread->instruction = READ(regs, pt_regs, pc);
 #endif
   if (thread->syscall < 0) {
     thread->syscall = -1;
@@ -216,34 +216,36 @@ static int send_thread(struct task_struct *task, u32 tgid) {
   if (!thread) {
     return 1;
   }
-  const u64 pid = GET(task, task_struct, thread_pid);
-  const u64 group = GET(GET(task, task_struct, group_leader), task_struct, thread_pid);
-  const u64 spaces = GET(task, task_struct, nsproxy);
+  const u64 view = VIEW(task, task_struct);
+  const u64 pid = READ(view, task_struct, thread_pid);
+  const u64 group = READ(READ(view, task_struct, group_leader), task_struct, thread_pid);
+  const u64 spaces = READ(view, task_struct, nsproxy);
+  const u64 credentials = READ(view, task_struct, cred);
   thread->head.kind = RECORD_THREAD;
   thread->head.size = sizeof(struct thread_record);
   thread->head.pid = tgid;
   thread->tid = (u32)pid_number(number_of(pid));
   thread->ppid = (u32)pid_number(
-      number_of(GET(GET(GET(task, task_struct, real_parent), task_struct, group_leader),
-                    task_struct, thread_pid)));
+      number_of(READ(READ(READ(view, task_struct, real_parent), task_struct, group_leader),
+                     task_struct, thread_pid)));
   thread->ns_pid = innermost_number(group);
   thread->ns_tid = innermost_number(pid);
-  thread->uid = GET(GET(task, task_struct, cred), cred, euid);
+  thread->uid = READ(credentials, cred, euid);
   thread->state = (u32)state_letter(task);
-  thread->start_ns = GET(task, task_struct, start_boottime);
-  thread->mm = GET(task, task_struct, mm);
-  thread->files = GET(task, task_struct, files);
-  thread->credentials = GET(task, task_struct, cred);
-  look_for_messages(thread->credentials);
-  thread->switches = GET(task, task_struct, nvcsw) + GET(task, task_struct, nivcsw);
+  thread->start_ns = GET_TRUSTED(task, task_struct, start_boottime);
+  thread->mm = READ(view, task_struct, mm);
+  thread->files = READ(view, task_struct, files);
+  thread->credentials = credentials;
+  look_for_messages(credentials);
+  thread->switches = GET_TRUSTED(task, task_struct, nvcsw) + GET_TRUSTED(task, task_struct, nivcsw);
   thread->pid_ns = innermost_namespace(pid);
-  thread->ipc_ns = spaces ? GET(GET(spaces, nsproxy, ipc_ns), ipc_namespace, inum) : UNKNOWN_U32;
-  thread->net_ns = spaces ? GET(GET(spaces, nsproxy, net_ns), net, inum) : UNKNOWN_U32;
-  thread->mnt_ns = spaces ? GET(GET(spaces, nsproxy, mnt_ns), mnt_namespace, inum) : UNKNOWN_U32;
-  thread->tracer = GET(task, task_struct, ptrace) & PTRACED
+  thread->ipc_ns = spaces ? READ(READ(spaces, nsproxy, ipc_ns), ipc_namespace, inum) : UNKNOWN_U32;
+  thread->net_ns = spaces ? READ(READ(spaces, nsproxy, net_ns), net, inum) : UNKNOWN_U32;
+  thread->mnt_ns = spaces ? READ(READ(spaces, nsproxy, mnt_ns), mnt_namespace, inum) : UNKNOWN_U32;
+  thread->tracer = GET_TRUSTED(task, task_struct, ptrace) & PTRACED
                        ? (u32)pid_number(number_of(
-                             GET(GET(GET(task, task_struct, parent), task_struct, group_leader),
-                                 task_struct, thread_pid)))
+                             READ(READ(READ(view, task_struct, parent), task_struct, group_leader),
+                                  task_struct, thread_pid)))
                        : 0;
   thread->reserved = 0;
   bpf_probe_read_kernel(thread->comm, sizeof thread->comm,
@@ -265,27 +267,27 @@ static int send_thread(struct task_struct *task, u32 tgid) {
 
 /** Describes and sends one file. 0, or the ring is full. */
 __noinline int visit_file(u64 address, u32 pid, int fd) {
-  const u64 file = address;
-  const u64 inode = GET(file, file, inode);
-  const u64 sb = GET(inode, inode, sb);
-  const u64 magic = GET(sb, super_block, magic);
-  const u32 mode = GET(inode, inode, mode);
+  const u64 file = VIEW(address, file);
+  const u64 inode = READ(file, file, inode);
+  const u64 sb = READ(inode, inode, sb);
+  const u64 magic = READ(sb, super_block, magic);
+  const u32 mode = READ(inode, inode, mode);
 
   out.file.head.pid = pid;
   out.file.fd = fd;
-  out.file.flags = GET(file, file, flags);
+  out.file.flags = READ(file, file, flags);
   out.file.file = address;
   out.file.object = (u64)inode;
-  out.file.inode = GET(inode, inode, ino);
-  out.file.device = GET(sb, super_block, dev);
+  out.file.inode = READ(inode, inode, ino);
+  out.file.device = READ(sb, super_block, dev);
   out.file.mode = mode;
-  out.file.uid = GET(inode, inode, uid);
+  out.file.uid = READ(inode, inode, uid);
   out.file.reserved = 0;
 
   int size = 0;
   switch (mode & S_IFMT) {
     case S_IFIFO:
-      size = pipe_describe(number_of(GET(inode, inode, pipe)));
+      size = pipe_describe(number_of(READ(inode, inode, pipe)));
       break;
     case S_IFSOCK:
       if (magic == SOCKFS_MAGIC) {
@@ -293,8 +295,8 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
       }
       break;
     case S_IFCHR: {
-      const u32 major = GET(inode, inode, rdev) >> 20;
-      const u32 minor = GET(inode, inode, rdev) & 0xfffff;
+      const u32 major = READ(inode, inode, rdev) >> 20;
+      const u32 minor = READ(inode, inode, rdev) & 0xfffff;
       if ((major >= UNIX98_PTY_SLAVE_MAJOR && major < UNIX98_PTY_SLAVE_MAJOR + 8) ||
           (major == TTYAUX_MAJOR && minor <= 2)) {
         size = pty_describe(address);
@@ -310,7 +312,7 @@ __noinline int visit_file(u64 address, u32 pid, int fd) {
         if (magic == TMPFS_MAGIC || magic == HUGETLBFS_MAGIC) {
           size = shmem_describe(address);
         }
-        const u64 locks = number_of(GET(inode, inode, flctx));
+        const u64 locks = number_of(READ(inode, inode, flctx));
         if (locks) {
           want_file(address);
           tell_references(address, fd);
@@ -426,10 +428,10 @@ static bool find_table(struct task_struct *task, u32 tgid) {
   if (!files) {
     return false;
   }
-  const u64 fdt = GET(files, files_struct, fdt);
-  table.fds = GET(fdt, fdtable, fd);
-  table.open = HAS(fdtable, open) ? (u64)GET(fdt, fdtable, open) : 0;
-  table.max = GET(fdt, fdtable, max_fds);
+  const u64 fdt = READ(files, files_struct, fdt);
+  table.fds = READ(fdt, fdtable, fd);
+  table.open = HAS(fdtable, open) ? (u64)READ(fdt, fdtable, open) : 0;
+  table.max = READ(fdt, fdtable, max_fds);
   table.pid = tgid;
   current_files = files;
   return true;
@@ -441,14 +443,14 @@ int walk(struct bpf_iter__task *ctx) {
   if (!task) {
     return 0;
   }
-  const u32 global_pid = GET(task, task_struct, pid);
-  const int is_leader = global_pid == GET(task, task_struct, tgid);
+  const u32 global_pid = GET_TRUSTED(task, task_struct, pid);
+  const int is_leader = global_pid == GET_TRUSTED(task, task_struct, tgid);
   if (!own_level) {
     const u64 self = bpf_get_current_task();
-    own_level = GET(GET(self, task_struct, thread_pid), pid, level);
+    own_level = READ(GET(self, task_struct, thread_pid), pid, level);
   }
   const u32 tgid = (u32)pid_number(
-      number_of(GET(GET(task, task_struct, group_leader), task_struct, thread_pid)));
+      number_of(READ(GET(task, task_struct, group_leader), task_struct, thread_pid)));
   if (!tgid) {
     return 0; /* it exited while we looked */
   }
@@ -466,7 +468,7 @@ int walk(struct bpf_iter__task *ctx) {
   }
   /* A leader that has exited has no descriptors any more, its threads still do. */
   const int stands_in = !is_leader && tgid != leaderless_pid &&
-                        !GET(GET(task, task_struct, group_leader), task_struct, files);
+                        !READ(GET(task, task_struct, group_leader), task_struct, files);
   if (!is_leader && !stands_in) {
     return 0;
   }
