@@ -40,6 +40,7 @@ struct walk_given {
 #define PREPARE_WALK_LIGHT                                     \
   do {                                                         \
     skeleton->rodata->is_confined = given->state->is_confined; \
+    skeleton->rodata->looks_ahead = given->state->looks_ahead; \
     LIGHT_RESIZE(wanted_identities, given->state->wanted_max); \
     LIGHT_RESIZE(records, given->state->ring_bytes);           \
   } while (0)

@@ -24,6 +24,7 @@ struct walk_state {
   unsigned is_confined; /* 0, and the program can only walk over all processes */
   unsigned wanted_max;  /* identities that may have to be noted */
   unsigned ring_bytes;  /* a power of two */
+  unsigned looks_ahead; /* loads what many files need before it comes to them */
   /* Found when it is loaded: */
   unsigned long long* realtime_offset;
   unsigned long long* files_seen;

@@ -229,8 +229,9 @@ Result<void> BpfSource::load(const Request& request, const Expected& expected) {
       state_.is_confined
           ? static_cast<unsigned>(std::min<size_t>(WANTED_MAX, 1024 + 8 * expected.descriptors))
           : 1;
-  state_.ring_bytes =
-      state_.is_confined || expected.files < many_files ? small_ring_bytes : ring_bytes;
+  const bool is_large = state_.is_confined == 0 && expected.files >= many_files;
+  state_.ring_bytes = is_large ? ring_bytes : small_ring_bytes;
+  state_.looks_ahead = is_large ? 1 : 0;
   walk_.error = -load_walk(&walk_.program, &state_, &*layout, BPF_LOADING_BEST);
   beside.join();
   if (walk_.error != 0) {
@@ -617,6 +618,7 @@ Capability probe_walk(const char* name, const Result<kernel_layout>& layout, uns
   state.is_confined = 1;  // the most that a command asks for
   state.wanted_max = WANTED_MAX;
   state.ring_bytes = ring_bytes;
+  state.looks_ahead = 1;
   loaded.error =
       layout ? -load_walk(&loaded.program, &state, &*layout, loading) : layout.error().code.value();
   return judge(name, loaded, std::move(lost));
