@@ -42,15 +42,6 @@ int complain_impossible(std::string_view text) {
   return status_impossible;
 }
 
-std::string unknown_fixture(const Catalogue& catalogue, const std::string& name) {
-  std::vector<std::string_view> names;
-  names.reserve(catalogue.fixtures.size());
-  for (const FixtureEntry& each : catalogue.fixtures) {
-    names.emplace_back(each.name);
-  }
-  return fmt::format("no fixture '{}'{}", escaped(name, {}), suggestion(name, names));
-}
-
 /// Empty where the word is one of those or none was given; else what to complain of.
 std::string unknown_word(const char* what, const std::string& word,
                          const std::vector<std::string_view>& known) {
@@ -239,7 +230,7 @@ int run_fixture(const Options& options, const Stage& stage) {
   }
   const FixtureEntry* fixture = catalogue->find(words[1]);
   if (fixture == nullptr) {
-    return stage.no_target(unknown_fixture(*catalogue, words[1]));
+    return stage.no_target(catalogue->lacks(words[1]));
   }
   if (verb == "run") {
     return run_one(options, stage, *catalogue, *fixture);

@@ -15,7 +15,6 @@
 #include "cli/render/selftest.h"
 #include "cli/selftest/program.h"
 #include "cli/selftest/runner.h"
-#include "cli/suggest.h"
 #include "collectors/base/parse.h"
 
 namespace ipcscope {
@@ -110,11 +109,7 @@ int run_selftest(const Options& options, const Stage& stage) {
   for (const std::string& name : options.words) {
     const FixtureEntry* fixture = catalogue->find(name);
     if (fixture == nullptr) {
-      std::vector<std::string_view> names(catalogue->fixtures.size());
-      std::transform(catalogue->fixtures.begin(), catalogue->fixtures.end(), names.begin(),
-                     [](const FixtureEntry& each) { return std::string_view(each.name); });
-      return stage.no_target(
-          fmt::format("no fixture '{}'{}", escaped(name, {}), suggestion(name, names)));
+      return stage.no_target(catalogue->lacks(name));
     }
     chosen.push_back(fixture);
   }

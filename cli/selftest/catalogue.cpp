@@ -10,7 +10,9 @@
 #include <array>
 #include <cstdlib>
 
+#include "cli/render/escape.h"
 #include "cli/selftest/program.h"
+#include "cli/suggest.h"
 
 namespace ipcscope {
 
@@ -101,6 +103,15 @@ const FixtureEntry* Catalogue::find(std::string_view name) const {
   const auto found = std::find_if(fixtures.begin(), fixtures.end(),
                                   [&](const FixtureEntry& each) { return each.name == name; });
   return found == fixtures.end() ? nullptr : &*found;
+}
+
+std::string Catalogue::lacks(std::string_view name) const {
+  std::vector<std::string_view> names(fixtures.size());
+  std::transform(fixtures.begin(), fixtures.end(), names.begin(),
+                 [](const FixtureEntry& each) { return std::string_view(each.name); });
+  const std::string meant = suggestion(name, names);
+  return fmt::format("no fixture '{}'{}", escaped(name, {}),
+                     meant.empty() ? "; 'ipcscope fixture list' lists them" : meant);
 }
 
 std::string own_program() {

@@ -62,6 +62,8 @@ struct Catalogue {
   std::vector<Word> problems, uses;
 
   [[nodiscard]] const FixtureEntry* find(std::string_view name) const;
+  /// That there is none of this name, and what to do about it.
+  [[nodiscard]] std::string lacks(std::string_view name) const;
 };
 
 /// ipcscope-fixture: beside this program, else where it is installed, else on the PATH. The error

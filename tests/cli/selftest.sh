@@ -20,6 +20,7 @@ expect 2 "ipcscope: '--mechanism' and '--problem' belong to list$try" fixture ru
 expect 2 "ipcscope: run prints JSON anyway$try" fixture run pipe --json
 expect 2 "ipcscope: no fixture 'why-mutx'; did you mean 'why-mutex'?" fixture show why-mutx
 expect 2 "ipcscope: no fixture 'why-mutx'; did you mean 'why-mutex'?" selftest why-mutx
+expect 2 "ipcscope: no fixture 'nosuch'; 'ipcscope fixture list' lists them" selftest nosuch
 expect 2 "ipcscope: no problem 'missed-eol' in the catalogue; did you mean 'missed-eof'?" fixture list --problem missed-eol
 expect 2 "ipcscope: no mechanism 'pip' in the catalogue; did you mean 'pipe'?" fixture list --mechanism pip
 expect 2 "ipcscope: '--jobs' is a number from 1 to 64; try 'ipcscope selftest --help'" selftest --jobs 0
