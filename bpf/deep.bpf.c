@@ -349,51 +349,82 @@ static __always_inline int let_go(u64 address, u32 sort) {
   return 0;
 }
 
-/* The sorts of functions; collectors/locks/deep_functions.cpp says which is which. */
-SEC("uprobe")
-int on_mutex_lock(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_MUTEX, 0); }
-SEC("uprobe")
-int on_mutex_try(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_MUTEX, HELD_MAYBE); }
-SEC("uprobe")
-int on_mutex_unlock(u64 *ctx) { return let_go(FIRST_ARGUMENT(ctx), HELD_MUTEX); }
-SEC("uprobe")
-int on_read_lock(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_RWLOCK, HELD_SHARED); }
-SEC("uprobe")
-int on_read_try(u64 *ctx) {
-  return want(FIRST_ARGUMENT(ctx), HELD_RWLOCK, HELD_SHARED | HELD_MAYBE);
-}
-SEC("uprobe")
-int on_write_lock(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_RWLOCK, 0); }
-SEC("uprobe")
-int on_write_try(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_RWLOCK, HELD_MAYBE); }
-SEC("uprobe")
-int on_rwlock_unlock(u64 *ctx) { return let_go(FIRST_ARGUMENT(ctx), HELD_RWLOCK); }
-SEC("uprobe")
-int on_sem_wait(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_SEMAPHORE, 0); }
-SEC("uprobe")
-int on_sem_try(u64 *ctx) { return want(FIRST_ARGUMENT(ctx), HELD_SEMAPHORE, HELD_MAYBE); }
-SEC("uprobe")
-int on_sem_post(u64 *ctx) { return let_go(FIRST_ARGUMENT(ctx), HELD_SEMAPHORE); }
-
-/** Lets go of the mutex, and takes it again before it returns. */
-SEC("uprobe")
-int on_cond_wait(u64 *ctx) {
-  const u64 address = SECOND_ARGUMENT(ctx);
-  let_go(address, HELD_MUTEX);
-  return want(address, HELD_MUTEX, HELD_AGAIN);
-}
-
-SEC("uprobe")
-int on_cond_signal(u64 *ctx) {
+static __always_inline int give_signal(u64 address) {
   struct task_struct *task = this_thread();
   struct held_locks *has = enter_call(task);
   if (!has) {
     return 0;
   }
   has->wanted = 0;
-  struct hold_value *value = hold_at(task, FIRST_ARGUMENT(ctx), HELD_CONDITION);
+  struct hold_value *value = hold_at(task, address, HELD_CONDITION);
   if (value) {
     value->signals++;
   }
   return 0;
 }
+
+/** What a function does with a lock. */
+struct deep_call {
+  u8 sort; /* held_sort */
+  u8 mode; /* how it takes the lock */
+  u8 lets_go;
+  u8 takes; /* after it has let go of it */
+};
+
+#define DEEP_CALLS_MAX 16 /* a power of two, for a place that is masked */
+
+static const struct deep_call deep_calls[DEEP_CALLS_MAX] = {
+    [DEEP_MUTEX_LOCK] = {HELD_MUTEX, 0, 0, 1},
+    [DEEP_MUTEX_TRY] = {HELD_MUTEX, HELD_MAYBE, 0, 1},
+    [DEEP_MUTEX_UNLOCK] = {HELD_MUTEX, 0, 1, 0},
+    [DEEP_READ_LOCK] = {HELD_RWLOCK, HELD_SHARED, 0, 1},
+    [DEEP_READ_TRY] = {HELD_RWLOCK, HELD_SHARED | HELD_MAYBE, 0, 1},
+    [DEEP_WRITE_LOCK] = {HELD_RWLOCK, 0, 0, 1},
+    [DEEP_WRITE_TRY] = {HELD_RWLOCK, HELD_MAYBE, 0, 1},
+    [DEEP_RWLOCK_UNLOCK] = {HELD_RWLOCK, 0, 1, 0},
+    [DEEP_SEM_WAIT] = {HELD_SEMAPHORE, 0, 0, 1},
+    [DEEP_SEM_TRY] = {HELD_SEMAPHORE, HELD_MAYBE, 0, 1},
+    [DEEP_SEM_POST] = {HELD_SEMAPHORE, 0, 1, 0},
+    [DEEP_COND_WAIT] = {HELD_MUTEX, HELD_AGAIN, 1, 1}, /* of its second argument */
+    [DEEP_COND_SIGNAL] = {HELD_CONDITION, 0, 0, 0},
+};
+
+static __always_inline int on_sort(u64 *ctx, u32 sort) {
+  const struct deep_call *call = &deep_calls[sort & (DEEP_CALLS_MAX - 1)];
+  u64 first = FIRST_ARGUMENT(ctx);
+  u64 second = SECOND_ARGUMENT(ctx);
+  barrier_var(first); /* else one read of either, which the verifier refuses */
+  barrier_var(second);
+  const u64 address = call->mode & HELD_AGAIN ? second : first;
+  if (call->sort == HELD_CONDITION) {
+    return give_signal(address);
+  }
+  if (call->lets_go) {
+    let_go(address, call->sort);
+  }
+  return call->takes ? want(address, call->sort, call->mode) : 0;
+}
+
+/** At all of the functions: each probe has its sort for a cookie. */
+SEC("uprobe")
+int on_call(u64 *ctx) { return on_sort(ctx, (u32)bpf_get_attach_cookie(ctx)); }
+
+#ifndef DIRECT_READS
+/* Before 5.15 probes have no cookies. One way or the other is loaded. */
+#define ON_SORT(name, sort) \
+  SEC("uprobe")             \
+  int name(u64 *ctx) { return on_sort(ctx, sort); }
+ON_SORT(on_mutex_lock, DEEP_MUTEX_LOCK)
+ON_SORT(on_mutex_try, DEEP_MUTEX_TRY)
+ON_SORT(on_mutex_unlock, DEEP_MUTEX_UNLOCK)
+ON_SORT(on_read_lock, DEEP_READ_LOCK)
+ON_SORT(on_read_try, DEEP_READ_TRY)
+ON_SORT(on_write_lock, DEEP_WRITE_LOCK)
+ON_SORT(on_write_try, DEEP_WRITE_TRY)
+ON_SORT(on_rwlock_unlock, DEEP_RWLOCK_UNLOCK)
+ON_SORT(on_sem_wait, DEEP_SEM_WAIT)
+ON_SORT(on_sem_try, DEEP_SEM_TRY)
+ON_SORT(on_sem_post, DEEP_SEM_POST)
+ON_SORT(on_cond_wait, DEEP_COND_WAIT)
+ON_SORT(on_cond_signal, DEEP_COND_SIGNAL)
+#endif

@@ -11,6 +11,25 @@ enum held_sort { HELD_MUTEX, HELD_RWLOCK, HELD_SEMAPHORE, HELD_CONDITION };
 #define HELD_MAYBE 2  /* by a call that may give up */
 #define HELD_AGAIN 4  /* within pthread_cond_wait() and its relatives */
 
+/* The sorts of functions that are probed; collectors/locks/deep_functions.cpp says which is which.
+ */
+enum deep_sort {
+  DEEP_MUTEX_LOCK,
+  DEEP_MUTEX_TRY,
+  DEEP_MUTEX_UNLOCK,
+  DEEP_READ_LOCK,
+  DEEP_READ_TRY,
+  DEEP_WRITE_LOCK,
+  DEEP_WRITE_TRY,
+  DEEP_RWLOCK_UNLOCK,
+  DEEP_SEM_WAIT,
+  DEEP_SEM_TRY,
+  DEEP_SEM_POST,
+  DEEP_COND_WAIT,
+  DEEP_COND_SIGNAL,
+  DEEP_SORTS,
+};
+
 #define HELD_MAX 8 /* locks of one thread at a time */
 
 struct held_lock {

@@ -19,6 +19,7 @@ enum bpf_lack {
   BPF_WITHOUT_DIRECT_READS = 1, /* no BPF_LOADING_LIGHT */
   BPF_WITHOUT_LOOPS = 2,        /* no bpf_loop */
   BPF_WITHOUT_TASK_VMA = 4,     /* no iterator over mappings */
+  BPF_WITHOUT_UPROBE_MULTI = 8, /* an event for each probe of a function */
 };
 
 /** From now on for all that is loaded: bits of bpf_lack. Not while another thread loads. */

@@ -56,6 +56,7 @@ constexpr Switch switches[] = {
     {"stacks", -1, 0, 0, "stack"},
     {"system-calls", -1, 0, 0, "syscall"},
     {"task-vma", -1, 0, BPF_WITHOUT_TASK_VMA},
+    {"uprobe-multi", -1, 0, BPF_WITHOUT_UPROBE_MULTI},
 };
 
 std::string known_names() {

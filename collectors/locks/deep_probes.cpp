@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "collectors/locks/deep_probes.h"
 
+#include <bpf/bpf.h>
 #include <fmt/format.h>
 #include <linux/perf_event.h>
 #include <sys/ioctl.h>
@@ -12,9 +13,10 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "collectors/base/parse.h"
-#include "collectors/locks/deep_functions.h"
+#include "collectors/locks/uprobe_multi.h"
 #include "collectors/proc/maps.h"
 #include "collectors/stacks/address_space.h"
 
@@ -33,7 +35,7 @@ uint32_t uprobe_type() {
 
 /// A breakpoint in one process, for all of its threads: the kernel goes by the memory of the thread
 /// that is named (uprobe_perf_filter() in kernel/trace/trace_uprobe.c), and puts it nowhere else.
-Result<Fd> attach_at(const std::string& path, uint64_t offset, pid_t thread, int program) {
+Result<Fd> open_uprobe(const char* path, uint64_t offset, pid_t thread) {
   static const uint32_t type = uprobe_type();
   if (type == 0) {
     return failure("this kernel has no uprobes for perf_event_open()");
@@ -41,15 +43,12 @@ Result<Fd> attach_at(const std::string& path, uint64_t offset, pid_t thread, int
   perf_event_attr attributes{};
   attributes.size = sizeof attributes;
   attributes.type = type;
-  attributes.uprobe_path = reinterpret_cast<uintptr_t>(path.c_str());
+  attributes.uprobe_path = reinterpret_cast<uintptr_t>(path);
   attributes.probe_offset = offset;
   Fd event(static_cast<int>(
       ::syscall(SYS_perf_event_open, &attributes, thread, -1, -1, PERF_FLAG_FD_CLOEXEC)));
   if (!event) {
     return system_failure("perf_event_open of a uprobe");
-  }
-  if (::ioctl(event.get(), PERF_EVENT_IOC_SET_BPF, program) != 0) {
-    return system_failure("attaching a program to a uprobe");
   }
   return event;
 }
@@ -79,6 +78,55 @@ pid_t living_thread(const ProcRoot& proc, pid_t pid) {
 
 }  // namespace
 
+Result<void> DeepProbes::attach_one(const char* path, const DeepFunction& function, pid_t thread,
+                                    const deep_program& program) {
+  Result<Fd> event = open_uprobe(path, function.offset, thread);
+  if (!event) {
+    return Failure(event.error());
+  }
+  if (program.by_cookie < 0) {
+    if (::ioctl(event->get(), PERF_EVENT_IOC_SET_BPF, program.programs[function.sort]) != 0) {
+      return system_failure("attaching a program to a uprobe");
+    }
+    probes_.push_back(std::move(*event));
+    return {};
+  }
+  bpf_link_create_opts options{};
+  options.sz = sizeof options;
+  options.perf_event.bpf_cookie = function.sort;
+  Fd link(::bpf_link_create(program.by_cookie, event->get(), BPF_PERF_EVENT, &options));
+  if (!link) {
+    return system_failure("attaching a program to a uprobe");
+  }
+  probes_.push_back(std::move(link));  // which has the event
+  return {};
+}
+
+Result<void> DeepProbes::attach_all(const char* path, std::span<const DeepFunction> functions,
+                                    pid_t thread, const deep_program& program) {
+  if (program.way == DEEP_ALL_TOGETHER) {
+    std::vector<uint64_t> offsets, cookies;
+    for (const DeepFunction& function : functions) {
+      offsets.push_back(function.offset);
+      cookies.push_back(function.sort);
+    }
+    const uprobe_places places = {path, offsets.data(), cookies.data(),
+                                  static_cast<uint32_t>(functions.size())};
+    const int link = ::link_uprobes(program.by_cookie, &places, thread);
+    if (link < 0) {
+      return system_failure("attaching a program to uprobes", -link);
+    }
+    probes_.emplace_back(link);
+    return {};
+  }
+  for (const DeepFunction& function : functions) {
+    if (Result<void> attached = attach_one(path, function, thread, program); !attached) {
+      return attached;
+    }
+  }
+  return {};
+}
+
 Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_program& program) {
   const pid_t thread = living_thread(proc, pid);
   const Result<AddressSpace> space = AddressSpace::open(proc, thread);
@@ -100,20 +148,18 @@ Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_p
         continue;
       }
       const Result<std::vector<DeepFunction>> functions = find_deep_functions(file.get(), library);
-      if (!functions) {
+      if (!functions || functions->empty()) {
         continue;
       }
-      for (const DeepFunction& function : *functions) {
-        Result<Fd> event = attach_at(fmt::format("/proc/self/fd/{}", file.get()), function.offset,
-                                     thread, program.programs[function.sort]);
-        if (!event) {
-          return Failure(event.error());
-        }
-        events_.push_back(std::move(*event));
-        found = true;
-        count_++;
-        stepped_ += function.emulated ? 0 : 1;
+      if (Result<void> attached = attach_all(fmt::format("/proc/self/fd/{}", file.get()).c_str(),
+                                             *functions, thread, program);
+          !attached) {
+        return attached;
       }
+      found = true;
+      count_ += static_cast<uint32_t>(functions->size());
+      stepped_ += static_cast<uint32_t>(std::count_if(
+          functions->begin(), functions->end(), [](const DeepFunction& f) { return !f.emulated; }));
     }
   }
   if (!found) {
@@ -121,6 +167,12 @@ Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_p
         fmt::format("no glibc is found in process {}, whose functions --deep looks at", pid));
   }
   return {};
+}
+
+bool DeepProbes::can_attach_together(const ProcRoot& proc, std::span<const pid_t> pids) {
+  return std::all_of(pids.begin(), pids.end(),
+                     [&](pid_t pid) { return living_thread(proc, pid) == pid; }) &&
+         ::has_uprobe_multi() != 0;
 }
 
 Result<void> DeepProbes::attach(const ProcRoot& proc, std::span<const pid_t> pids,
@@ -175,26 +227,10 @@ std::optional<uint64_t> own_offset(Sample function) {
   return std::nullopt;
 }
 
-}  // namespace
-
-std::optional<uint64_t> DeepProbes::cost_of(Sample lock, Sample unlock,
-                                            const deep_program& program) {
+/// How long a call of one of these takes, in ns.
+uint64_t time_of(Sample lock, Sample unlock) {
   using Clock = std::chrono::steady_clock;
   constexpr int rounds = 7, pairs = 40;
-  const auto lock_offset = own_offset(lock), unlock_offset = own_offset(unlock);
-  if (!lock_offset || !unlock_offset) {
-    return std::nullopt;
-  }
-  const std::string self = "/proc/self/exe";
-  Result<Fd> at_lock = attach_at(self, *lock_offset, ::getpid(), program.programs[DEEP_MUTEX_LOCK]);
-  Result<Fd> at_unlock =
-      attach_at(self, *unlock_offset, ::getpid(), program.programs[DEEP_MUTEX_UNLOCK]);
-  if (!at_lock || !at_unlock) {
-    return std::nullopt;
-  }
-  // They are taken away with the others: it takes long, and nobody comes by them any more.
-  events_.push_back(std::move(*at_lock));
-  events_.push_back(std::move(*at_unlock));
   std::array<uint64_t, 8> word{};
   std::array<uint64_t, rounds> took{};
   for (uint64_t& each : took) {
@@ -209,9 +245,27 @@ std::optional<uint64_t> DeepProbes::cost_of(Sample lock, Sample unlock,
   return took[rounds / 2] / (2 * pairs);
 }
 
+}  // namespace
+
 DeepProbes::Cost DeepProbes::measure_cost(const deep_program& program) {
-  return {cost_of(ipcscope_sample_emulated_lock, ipcscope_sample_emulated_unlock, program),
-          cost_of(ipcscope_sample_stepped_lock, ipcscope_sample_stepped_unlock, program)};
+  std::vector<DeepFunction> functions;
+  for (const auto& [function, sort] :
+       {std::pair{&ipcscope_sample_emulated_lock, DEEP_MUTEX_LOCK},
+        std::pair{&ipcscope_sample_emulated_unlock, DEEP_MUTEX_UNLOCK},
+        std::pair{&ipcscope_sample_stepped_lock, DEEP_MUTEX_LOCK},
+        std::pair{&ipcscope_sample_stepped_unlock, DEEP_MUTEX_UNLOCK}}) {
+    const std::optional<uint64_t> offset = own_offset(function);
+    if (!offset) {
+      return {};
+    }
+    functions.push_back({{}, sort, *offset, false});
+  }
+  // They are taken away with the others: it takes long, and nobody comes by them any more.
+  if (!attach_all("/proc/self/exe", functions, ::getpid(), program)) {
+    return {};
+  }
+  return {time_of(ipcscope_sample_emulated_lock, ipcscope_sample_emulated_unlock),
+          time_of(ipcscope_sample_stepped_lock, ipcscope_sample_stepped_unlock)};
 }
 
 }  // namespace ipcscope

@@ -11,6 +11,7 @@
 #include "collectors/base/fd.h"
 #include "collectors/base/proc_root.h"
 #include "collectors/base/result.h"
+#include "collectors/locks/deep_functions.h"
 #include "collectors/locks/lock_program.h"
 
 namespace ipcscope {
@@ -25,8 +26,12 @@ class DeepProbes {
   /// library), when it may not be probed (EPERM, EACCES), or has ended.
   Result<void> attach(const ProcRoot& proc, std::span<const pid_t> pids,
                       const deep_program& program);
-  /// The kernel needs a tenth of a second for each of them.
-  void detach() { events_.clear(); }
+  /// The kernel needs a tenth of a second, for each of them that is attached alone.
+  void detach() { probes_.clear(); }
+
+  /// Whether the probes of these processes can be attached together: DEEP_ALL_TOGETHER. A process
+  /// whose first thread has ended is known to the kernel by another one then.
+  static bool can_attach_together(const ProcRoot& proc, std::span<const pid_t> pids);
 
   [[nodiscard]] uint32_t count() const { return count_; }
   /// Of these, at instructions that the kernel does not emulate.
@@ -39,11 +44,13 @@ class DeepProbes {
   Cost measure_cost(const deep_program& program);
 
  private:
-  std::optional<uint64_t> cost_of(void (*lock)(void*), void (*unlock)(void*),
-                                  const deep_program& program);
   Result<void> attach_to(const ProcRoot& proc, pid_t pid, const deep_program& program);
+  Result<void> attach_all(const char* path, std::span<const DeepFunction> functions, pid_t thread,
+                          const deep_program& program);
+  Result<void> attach_one(const char* path, const DeepFunction& function, pid_t thread,
+                          const deep_program& program);
 
-  std::vector<Fd> events_;
+  std::vector<Fd> probes_;  ///< links, or events
   uint32_t count_ = 0, stepped_ = 0;
 };
 

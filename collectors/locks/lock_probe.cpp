@@ -168,7 +168,8 @@ class LockProbe::State {
   [[nodiscard]] std::vector<int> processes() const;
   void note_hidden(const std::vector<int>& before, const std::vector<int>& after);
   void choose_readers();
-  Result<void> go_deep(const LockRequest& request);
+  [[nodiscard]] std::vector<pid_t> processes_of(const LockRequest& request) const;
+  Result<void> go_deep(const std::vector<pid_t>& processes);
   void learn_taken(bool last_chance);
   void add_deep(LockCounts& counts, LockWindow& window) const;
 
@@ -208,9 +209,13 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   }
   filter->scheduler_clock = scheduler_clock_is_one() ? 1 : 0;
   const auto calls = make_lock_calls(request.kinds);
-  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, request.deep ? 1 : 0);
+  const std::vector<pid_t> probed = request.deep ? processes_of(request) : std::vector<pid_t>();
+  const deep_way deep = !request.deep                                    ? DEEP_NOT
+                        : DeepProbes::can_attach_together(proc_, probed) ? DEEP_ALL_TOGETHER
+                                                                         : DEEP_ONE_BY_ONE;
+  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, deep);
   if (error != 0) {
-    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0, request.deep ? 1 : 0);
+    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0, deep);
   }
   if (error != 0) {
     return system_failure("loading the BPF programs", -error);
@@ -233,11 +238,11 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   }
   begin_ns_ = program_.state->epoch_begin;
   note_hidden(before, processes());
-  return request.deep ? go_deep(request) : Result<void>();
+  return request.deep ? go_deep(probed) : Result<void>();
 }
 
-Result<void> LockProbe::State::go_deep(const LockRequest& request) {
-  const DeepProbes::Cost cost = deep_.measure_cost(program_.deep);
+/// Those whose takings of locks are to be seen.
+std::vector<pid_t> LockProbe::State::processes_of(const LockRequest& request) const {
   std::vector<pid_t> processes = request.pids;
   for (const pid_t tid : request.tids) {
     const Result<std::string> status = proc_.read(fmt::format("{}/status", tid));
@@ -246,6 +251,11 @@ Result<void> LockProbe::State::go_deep(const LockRequest& request) {
       processes.push_back(pid);
     }
   }
+  return processes;
+}
+
+Result<void> LockProbe::State::go_deep(const std::vector<pid_t>& processes) {
+  const DeepProbes::Cost cost = deep_.measure_cost(program_.deep);
   if (Result<void> attached = deep_.attach(proc_, processes, program_.deep); !attached) {
     return attached;
   }

@@ -2,6 +2,8 @@
 /* The generated skeletons of the programs of locks behind one small C interface. */
 #pragma once
 
+#include "bpf/held.h"
+
 struct kernel_layout;
 struct lock_call;
 struct lock_filter;
@@ -13,30 +15,21 @@ struct deep_state;
 extern "C" {
 #endif
 
-/** The sorts of functions that `locks --deep` probes, one program for each. */
-enum deep_sort {
-  DEEP_MUTEX_LOCK,
-  DEEP_MUTEX_TRY,
-  DEEP_MUTEX_UNLOCK,
-  DEEP_READ_LOCK,
-  DEEP_READ_TRY,
-  DEEP_WRITE_LOCK,
-  DEEP_WRITE_TRY,
-  DEEP_RWLOCK_UNLOCK,
-  DEEP_SEM_WAIT,
-  DEEP_SEM_TRY,
-  DEEP_SEM_POST,
-  DEEP_COND_WAIT,
-  DEEP_COND_SIGNAL,
-  DEEP_SORTS,
+/** How the functions for locks are probed. */
+enum deep_way {
+  DEEP_NOT,
+  DEEP_ONE_BY_ONE,   /* by an event for each */
+  DEEP_ALL_TOGETHER, /* by one link for all of a file: see uprobe_multi.h */
 };
 
-/** What bpf/deep.bpf.c adds. */
+/** What bpf/deep.bpf.c adds. Its programs are loaded, the probes are not attached yet. */
 struct deep_program {
-  struct deep_state* state; /* null: not loaded */
-  int holds;                /* maps */
+  enum deep_way way;
+  struct deep_state* state;
+  int holds; /* maps */
   int orders;
-  int programs[DEEP_SORTS]; /* loaded; the probes are not attached yet */
+  int by_cookie; /* for all sorts of functions, which are the cookies of the probes; -1: none */
+  int programs[DEEP_SORTS]; /* else one for each */
 };
 
 /** The loaded and attached programs. Nothing is pinned: the kernel drops all with the process. */
@@ -60,11 +53,11 @@ struct lock_program {
 
 /*
  * 0 or a negative errno; then nothing is left loaded. calls has LOCK_CALLS entries. deep: with the
- * programs of `locks --deep`.
+ * programs of `locks --deep`; where they cannot be loaded for one link they are loaded for events.
  */
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
                const struct lock_call* calls, const struct lock_filter* filter, int light,
-               int deep);
+               enum deep_way deep);
 
 #ifdef __cplusplus
 }

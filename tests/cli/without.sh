@@ -113,6 +113,11 @@ without direct-reads locks -d 0.1 --json
 check "without direct-reads: locks" test "$status" -eq 0
 without direct-reads trace -d 0.1 --json
 check "without direct-reads: trace" test "$status" -eq 0
+for names in uprobe-multi direct-reads,uprobe-multi; do
+  without $names locks -d 0.1 --deep -p $$ --json
+  check "without $names: locks --deep" test "$status" -eq 0
+  holds "without $names: its probes are there" '.deep.probes > 0 and .deep.call_ns > 0'
+done
 without direct-reads doctor --json
 misses "BPF direct reads"
 without loops doctor --json

@@ -2,13 +2,20 @@
 // `locks --deep` of a program whose takings of locks are known.
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/utsname.h>
 
 #include <catch2/catch.hpp>
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <set>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "tests/live/json.h"
 #include "tests/live/program.h"
@@ -19,8 +26,11 @@ namespace {
 
 /// The target, and `locks --deep` of it.
 struct Deep {
-  explicit Deep(const std::string& variant)
-      : target({std::string(IPCSCOPE_DEEP_TARGET) + variant}), pid(target.read_line(Seconds(20))) {
+  /// without: what locks does without, as in IPCSCOPE_WITHOUT.
+  explicit Deep(const std::string& variant, std::string without)
+      : target({std::string(IPCSCOPE_DEEP_TARGET) + variant}),
+        pid(target.read_line(Seconds(20))),
+        lacks(std::move(without)) {
     restart();
   }
   ~Deep() {
@@ -28,7 +38,12 @@ struct Deep {
     target.end();
   }
   void restart() {
-    locks.emplace(ipcscope_command({"locks", "--deep", "--json", "-d", "100", "-p", pid}));
+    std::vector<std::string> command = {"/usr/bin/env", "IPCSCOPE_WITHOUT=" + lacks};
+    for (std::string& word :
+         ipcscope_command({"locks", "--deep", "--json", "-d", "100", "-p", pid})) {
+      command.push_back(std::move(word));
+    }
+    locks.emplace(command);
     if (!locks->await_error("ipcscope: measuring", Seconds(20))) {
       throw std::runtime_error("locks does not measure: " + locks->errors());
     }
@@ -47,8 +62,26 @@ struct Deep {
 
   Program target;
   std::string pid;
+  std::string lacks;
   std::optional<Program> locks;
 };
+
+/// Of the descriptors of a process, those that attach something: links, and events.
+size_t attached_by(pid_t pid) {
+  size_t found = 0;
+  for (const auto& each : std::filesystem::directory_iterator(fmt::format("/proc/{}/fd", pid))) {
+    std::error_code gone;
+    const std::string file = std::filesystem::read_symlink(each, gone);
+    found += file == "anon_inode:[perf_event]" || file == "anon_inode:bpf_link" ||
+                     file == "anon_inode:bpf-link"
+                 ? 1
+                 : 0;
+  }
+  return found;
+}
+
+/// Each probe alone, in a way that every kernel knows; together, where this one can.
+constexpr const char* one_by_one = "uprobe-multi";
 
 const Json& lock_named(const Document& answer, std::string_view name) {
   for (const Json& lock : member(answer, "locks").GetArray()) {
@@ -122,8 +155,8 @@ size_t changed_bytes(const std::string& pid) {
   return changed;
 }
 
-void check_all(const std::string& variant) {
-  Deep deep(variant);
+void check_all(const std::string& variant, const std::string& without) {
+  Deep deep(variant, without);
   for (int i = 0; i < 4; i++) {
     deep.work();
   }
@@ -192,11 +225,40 @@ void check_all(const std::string& variant) {
 
 }  // namespace
 
-TEST_CASE("locks deep", "[locks]") { check_all(""); }
-TEST_CASE("locks deep of a static program", "[locks]") { check_all("-static"); }
+TEST_CASE("locks deep", "[locks]") { check_all("", ""); }
+TEST_CASE("locks deep one by one", "[locks]") { check_all("", one_by_one); }
+TEST_CASE("locks deep without direct reads", "[locks]") { check_all("", "direct-reads"); }
+TEST_CASE("locks deep one by one without direct reads", "[locks]") {
+  check_all("", std::string("direct-reads,") + one_by_one);
+}
+TEST_CASE("locks deep of a static program", "[locks]") { check_all("-static", ""); }
 
-TEST_CASE("locks deep is gone after a kill", "[locks]") {
-  Deep deep("");
+TEST_CASE("locks deep has one link, or an event for each probe", "[locks]") {
+  utsname kernel{};
+  REQUIRE(::uname(&kernel) == 0);
+  unsigned major = 0, minor = 0;
+  REQUIRE(std::sscanf(kernel.release, "%u.%u", &major, &minor) == 2);
+  for (const char* without : {"", one_by_one}) {
+    Deep deep("", without);
+    const size_t attached = attached_by(deep.locks->pid());
+    const auto begin = std::chrono::steady_clock::now();
+    const Document answer = deep.stop();
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    const uint64_t probes = member(member(answer, "deep"), "probes").GetUint64();
+    CAPTURE(without, attached, probes, took.count());
+    if (*without != '\0') {
+      CHECK(attached >= probes);
+    } else if (major > 6 || (major == 6 && minor >= 10)) {
+      CHECK(attached < probes);
+      CHECK(took.count() < 1.5);  // for each event it would be a tenth of a second
+    }
+  }
+}
+
+namespace {
+
+void check_kill(const std::string& without) {
+  Deep deep("", without);
   for (int i = 0; i < 4; i++) {
     deep.work();
   }
@@ -214,6 +276,11 @@ TEST_CASE("locks deep is gone after a kill", "[locks]") {
   CHECK(deep.target.read_line(Seconds(20)) == "done");
   CHECK(deep.target.wait(Seconds(20)) == 0);
 }
+
+}  // namespace
+
+TEST_CASE("locks deep is gone after a kill", "[locks]") { check_kill(""); }
+TEST_CASE("locks deep one by one is gone after a kill", "[locks]") { check_kill(one_by_one); }
 
 TEST_CASE("locks deep says what it needs", "[locks]") {
   const Outcome none = run(ipcscope_command({"locks", "--deep"}));
