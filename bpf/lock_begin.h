@@ -15,6 +15,9 @@
  */
 #define SAME_ATTEMPT_NS 50000
 
+/* What is between the two clocks changes as time is set; looked at every so many waits. */
+#define CLOCK_LASTS 15
+
 /**
  * Who may have the lock of a futex: what glibc 2.36 and musl keep at the word and behind it. User
  * space, which knows the primitive, takes it or leaves it.
@@ -39,6 +42,11 @@ static __always_inline void find_holder(struct lock_wait *wait, u64 operation, c
       wait->source = HOLDER_AT_16;
     }
   }
+}
+
+static __always_inline bool is_plain_wait(u64 operation) {
+  const u32 command = operation & FUTEX_COMMAND;
+  return command == FUTEX_WAIT || command == FUTEX_WAIT_BITSET;
 }
 
 /** Tells user space of a lock that was not there before. */
@@ -70,6 +78,27 @@ static __always_inline void send_news(struct task_struct *task, const struct loc
   bpf_ringbuf_submit(news_of, 0);
 }
 
+/**
+ * The index of lock_turns that no lock has; TURNS_MAX: there is none. Before 5.12 no addition tells
+ * the sum: who looks after it has claimed may see a second claim, but only one sees its own alone.
+ */
+static __always_inline u32 claim_turns(void) {
+#pragma unroll
+  for (u32 i = 0; i < 4; i++) {
+    const u32 at = lock_state.turns;
+    struct lock_turns *next = bpf_map_lookup_elem(&turns, &at);
+    if (!next) {
+      return TURNS_MAX;
+    }
+    lock_state.turns = at + 1;
+    __sync_fetch_and_add(&next->claims, 1);
+    if (*(volatile u64 *)&next->claims == 1) {
+      return at;
+    }
+  }
+  return TURNS_MAX;
+}
+
 /** The entry of a lock; made when it is not there yet. */
 static __always_inline struct lock_value *find_lock(struct task_struct *task,
                                                     const struct call_registers *call,
@@ -92,6 +121,10 @@ static __always_inline struct lock_value *find_lock(struct task_struct *task,
   sample->operation = (u32)call->args[1];
   sample->expected = call->args[2];
   sample->epoch = lock_state.epoch;
+  sample->turns = claim_turns();
+  if (sample->turns >= TURNS_MAX) {
+    return NULL;
+  }
   if (bpf_map_update_elem(&locks, key, sample, BPF_NOEXIST) == 0) {
     send_news(task, key, call, with_memory && key->wait == WAIT_AT_FUTEX);
   }
@@ -100,7 +133,11 @@ static __always_inline struct lock_value *find_lock(struct task_struct *task,
 
 /** A thread tries to take a lock: for the first time, or again. */
 static __always_inline void begin_attempt(struct task_struct *task, struct lock_wait *wait,
-                                          struct lock_value *lock, bool same, u64 now) {
+                                          bool same, u64 now) {
+  struct lock_turns *lock = bpf_map_lookup_elem(&turns, &wait->turns);
+  if (!lock) {
+    return;
+  }
   const u64 run = GET_TRUSTED(task, task_struct, run_time);
   if (same && !wait->released && wait->attempt_begin && wait->woken &&
       GET_TRUSTED(task, task_struct, nvcsw) == wait->sleeps + 1 &&
@@ -116,7 +153,6 @@ static __always_inline void begin_attempt(struct task_struct *task, struct lock_
     wait->source = HOLDER_NONE;
     wait->holder = 0;
     wait->file = 0;
-    wait->clock = 0;
   }
   __sync_fetch_and_add(&lock->waiting, 1);
 }
@@ -125,7 +161,10 @@ static __always_inline void note_holder(struct lock_wait *wait, const struct loc
                                         const struct call_registers *call, bool asleep) {
   if (wait->key.wait == WAIT_AT_FUTEX) {
     u32 words[5] = {};
-    if (!asleep) {
+    /* Who waits for a word to be no longer 0 finds no owner in it: at a semaphore, for one. */
+    const bool empty =
+        what->wait == WAIT_AT_FUTEX && !(u32)call->args[2] && is_plain_wait(call->args[1]);
+    if (!asleep && !empty) {
       bpf_probe_read_user(words, sizeof words, (void *)call->args[0]);
     }
     find_holder(wait, what->wait == WAIT_AT_FUTEX ? call->args[1] : FUTEX_WAIT, words);
@@ -146,8 +185,9 @@ static __always_inline void note_start(struct task_struct *task, struct lock_wai
 static __always_inline bool is_same_futex(const struct lock_call *what,
                                           const struct call_registers *call,
                                           const struct lock_wait *wait, u32 group) {
-  return what->wait == WAIT_AT_FUTEX && wait->key.wait == WAIT_AT_FUTEX && !wait->find_again &&
-         wait->call == call->number && wait->address == call->args[0] && wait->group == group &&
+  return what->wait == WAIT_AT_FUTEX && wait->key.wait == WAIT_AT_FUTEX &&
+         wait->aliases == lock_state.aliases && wait->call == call->number &&
+         wait->address == call->args[0] && wait->group == group &&
          wait->operation == (u32)call->args[1];
 }
 
@@ -157,12 +197,8 @@ static __always_inline void begin_elsewhere(struct task_struct *task, struct loc
                                             const struct call_registers *call, u64 *now,
                                             bool asleep) {
   const u32 group = group_number(task);
-  struct lock_value *lock = NULL;
-  bool same = false;
-  if (wait && is_same_futex(what, call, wait, group)) {
-    same = true;
-    lock = bpf_map_lookup_elem(&locks, &wait->key);
-  } else {
+  bool same = wait && is_same_futex(what, call, wait, group);
+  if (!same) {
     const u32 zero = 0;
     struct lock_value *sample = bpf_map_lookup_elem(&fresh, &zero);
     if (!sample) {
@@ -173,48 +209,52 @@ static __always_inline void begin_elsewhere(struct task_struct *task, struct loc
     if (!find_key(task, call, what, &key, sample)) {
       return;
     }
-    lock = find_lock(task, call, &key, sample, !asleep);
-    if (lock && !wait) {
+    const u32 known = lock_state.aliases;
+    const struct lock_value *lock = find_lock(task, call, &key, sample, !asleep);
+    if (!lock) {
+      __sync_fetch_and_add(&lock_state.lost_waits, 1);
+      return;
+    }
+    if (!wait) {
       wait = make_wait(task);
       if (!wait) {
         __sync_fetch_and_add(&lock_state.lost_threads, 1);
         return;
       }
     }
-    if (lock) {
-      same = wait->key.object == key.object && wait->key.space == key.space &&
-             wait->key.wait == key.wait && wait->key.purpose == key.purpose;
-      if (!same && wait->kept) {
-        count_kept(task, wait);
-      }
-      wait->key = key;
-      wait->find_again = 0;
-      wait->call = (u32)call->number;
-      wait->address = call->args[0];
-      wait->operation = (u32)call->args[1];
-      wait->group = group;
-      if (key.purpose != LOCK_FOR_LOCK) {
-        wait->again = 0;
-        wait->attempt_begin = 0;
-        wait->source = HOLDER_NONE;
-        wait->holder = 0;
-        wait->file = what->wait == WAIT_AT_SPLICE ? 0 : sample->file;
-        wait->by_data = what->wait == WAIT_AT_FILE && !(sample->mode & S_IFMT);
-        wait->clock = 0;
-      }
+    same = wait->key.object == key.object && wait->key.space == key.space &&
+           wait->key.wait == key.wait && wait->key.purpose == key.purpose;
+    if (!same && wait->kept) {
+      count_kept(wait);
+    }
+    wait->key = key;
+    wait->task = (u64)task;
+    wait->turns = lock->turns;
+    wait->aliases = known;
+    wait->call = (u32)call->number;
+    wait->address = call->args[0];
+    wait->operation = (u32)call->args[1];
+    wait->group = group;
+    wait->clock = 0;
+    if (key.purpose != LOCK_FOR_LOCK) {
+      wait->again = 0;
+      wait->attempt_begin = 0;
+      wait->source = HOLDER_NONE;
+      wait->holder = 0;
+      wait->file = what->wait == WAIT_AT_SPLICE ? 0 : sample->file;
+      wait->by_data = what->wait == WAIT_AT_FILE && !(sample->mode & S_IFMT);
     }
   }
-  if (!lock) {
-    __sync_fetch_and_add(&lock_state.lost_waits, 1);
-    return;
+  if (asleep || !wait->clock || !(wait->sleeps & CLOCK_LASTS)) {
+    if (!*now) {
+      *now = bpf_ktime_get_ns();
+    }
+    const u64 clock = asleep ? 0 : scheduler_clock(task);
+    wait->clock = clock ? *now - clock : 0;
   }
-  if (!*now) {
-    *now = bpf_ktime_get_ns();
-  }
-  const u64 clock = wait->file && !asleep ? scheduler_clock(task) : 0;
-  wait->clock = clock ? *now - clock : 0;
+  const u64 begin = asleep ? *now : switch_time(task, wait, now);
   if (wait->key.purpose == LOCK_FOR_LOCK) {
-    begin_attempt(task, wait, lock, same, *now);
+    begin_attempt(task, wait, same, begin);
   }
   wait->earlier = asleep;
   wait->limited = has_limit(what, call);
@@ -222,7 +262,7 @@ static __always_inline void begin_elsewhere(struct task_struct *task, struct loc
   wait->woken_at = 0;
   note_start(task, wait);
   note_holder(wait, what, call, asleep);
-  wait->begin = *now;
+  wait->begin = begin;
 }
 
 /** A thread goes to sleep, or sleeps. asleep: not the one that runs this. */

@@ -23,7 +23,6 @@ static __always_inline void enter_epoch(struct lock_value *lock) {
   lock->total = 0;
   lock->longest = 0;
   lock->woken_again = 0;
-  lock->hold = 0;
   __builtin_memset(lock->ends, 0, sizeof lock->ends);
   __builtin_memset(lock->histogram, 0, sizeof lock->histogram);
 }
@@ -64,11 +63,12 @@ __noinline u32 bucket_of(u64 ns) {
 enum { END_WOKEN, END_TIMED_OUT, END_INTERRUPTED, END_OWNER_DIED };
 
 /** The entry of the pair that the kept waits belong to; NULL when there is no room. */
-static __always_inline struct pair_value *find_pair(struct task_struct *task,
-                                                    const struct lock_wait *wait) {
+static __always_inline struct pair_value *find_pair(const struct lock_wait *wait) {
+  const u64 task = wait->task;
   struct pair_key key = {};
   key.lock = wait->key;
-  key.waiter = number(task);
+  key.waiter = lock_state.own_level ? number_here(GET_FAR(task, task_struct, thread_pid))
+                                    : GET_FAR(task, task_struct, pid);
   key.holder = wait->kept_holder;
   key.source = wait->kept_source;
   struct pair_value *pair = bpf_map_lookup_elem(&pairs, &key);
@@ -78,10 +78,10 @@ static __always_inline struct pair_value *find_pair(struct task_struct *task,
     if (!none) {
       return NULL;
     }
-    none->waiter_pid = group_number(task);
+    none->waiter_pid = far_group_number(task);
     none->epoch = lock_state.epoch;
     bpf_probe_read_kernel(none->waiter_comm, sizeof none->waiter_comm,
-                          (void *)ADDRESS(task, task_struct, comm));
+                          (void *)(task + OFFSET(task_struct, comm)));
     bpf_map_update_elem(&pairs, &key, none, BPF_NOEXIST);
     pair = bpf_map_lookup_elem(&pairs, &key);
     if (!pair) {
@@ -102,21 +102,30 @@ static __always_inline struct pair_value *find_pair(struct task_struct *task,
   return pair;
 }
 
+/* Global, as bucket_of(), where a global function may be given a pointer. */
+#ifdef DIRECT_READS
+#define COUNTS_ONCE __noinline
+#else
+#define COUNTS_ONCE static __noinline
+#endif
+
 /**
  * Counts the waits of a thread that were kept. Those of an epoch that is over are forgotten: they
  * were told with it.
  */
-static __noinline void count_kept(struct task_struct *task, struct lock_wait *wait) {
+COUNTS_ONCE int count_kept(struct lock_wait *wait) {
+  if (!wait) {
+    return 0;
+  }
   const u32 kept = wait->kept;
   wait->kept = 0;
-  wait->find_again = 1;
   if (wait->kept_epoch != lock_state.epoch) {
-    return;
+    return 0;
   }
   struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);
   if (!lock) {
     __sync_fetch_and_add(&lock_state.lost_waits, kept);
-    return;
+    return 0;
   }
   enter_epoch(lock);
   u64 total = 0;
@@ -141,10 +150,10 @@ static __noinline void count_kept(struct task_struct *task, struct lock_wait *wa
   if (longest > lock->longest) {
     lock->longest = longest;
   }
-  struct pair_value *pair = find_pair(task, wait);
+  struct pair_value *pair = find_pair(wait);
   if (!pair) {
     __sync_fetch_and_add(&lock_state.lost_pairs, kept);
-    return;
+    return 0;
   }
   pair->waits += kept;
   pair->total += total;
@@ -164,14 +173,15 @@ static __noinline void count_kept(struct task_struct *task, struct lock_wait *wa
   pair->waker = wait->kept_woken ? wait->waker : 0;
   pair->waker_pid = wait->waker_pid;
   __builtin_memcpy(pair->waker_comm, wait->waker_comm, sizeof pair->waker_comm);
+  return 0;
 }
 
 /**
  * Keeps a wait that has ended. Often they are short and many, and resemble each other: each is
  * cheaper when several are counted at once. Whoever looks meanwhile finds them with their thread.
  */
-static __always_inline void keep_wait(struct task_struct *task, struct lock_wait *wait, u64 length,
-                                      u32 end, u64 attempt, u64 overtakes) {
+static __always_inline void keep_wait(struct lock_wait *wait, u64 length, u32 end, u64 attempt,
+                                      u64 overtakes) {
   const u32 woken = wait->waker_seen;
   u32 source = wait->source;
   u32 holder = wait->holder;
@@ -182,7 +192,7 @@ static __always_inline void keep_wait(struct task_struct *task, struct lock_wait
   if (wait->kept &&
       (wait->kept_holder != holder || wait->kept_source != source || wait->kept_end != end ||
        wait->kept_woken != woken || wait->kept_epoch != lock_state.epoch)) {
-    count_kept(task, wait);
+    count_kept(wait);
   }
   u32 kept = wait->kept;
   if (!kept) {
@@ -212,7 +222,7 @@ static __always_inline void keep_wait(struct task_struct *task, struct lock_wait
     }
   }
   if (kept + 1 >= KEPT_MAX || length >= SHORT_NS || end != END_WOKEN) {
-    count_kept(task, wait);
+    count_kept(wait);
   }
 }
 

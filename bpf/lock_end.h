@@ -21,12 +21,21 @@ static __always_inline u32 end_of(struct task_struct *task, const struct lock_wa
   return wait->limited ? END_TIMED_OUT : END_WOKEN;
 }
 
+static __always_inline void note_hold(struct lock_turns *lock, u64 hold) {
+  if (lock->epoch != lock_state.epoch) {
+    lock->epoch = lock_state.epoch;
+    lock->hold = 0;
+  }
+  if (hold > lock->hold) {
+    lock->hold = hold;
+  }
+}
+
 /** The order in which a lock is taken, and for how long it is held. */
 static __always_inline void end_attempt(struct task_struct *task, struct lock_wait *wait, u64 from,
                                         u64 now, u64 length, u32 end) {
-  struct lock_value *lock = bpf_map_lookup_elem(&locks, &wait->key);
+  struct lock_turns *lock = bpf_map_lookup_elem(&turns, &wait->turns);
   if (!lock) {
-    __sync_fetch_and_add(&lock_state.lost_waits, 1);
     return;
   }
   const u64 passed = lock->ended - wait->ended_before;
@@ -37,14 +46,9 @@ static __always_inline void end_attempt(struct task_struct *task, struct lock_wa
   if (length >= filter.min_wait) {
     if (wait->waker_seen && wait->waker == wait->holder) {
       const u64 taken = lock->last_wake > from ? lock->last_wake : from;
-      if (wait->woken_at > taken) {
-        enter_epoch(lock);
-        if (wait->woken_at - taken > lock->hold) {
-          lock->hold = wait->woken_at - taken;
-        }
-      }
+      note_hold(lock, wait->woken_at > taken ? wait->woken_at - taken : 0);
     }
-    keep_wait(task, wait, length, end, now - wait->attempt_begin, overtakes);
+    keep_wait(wait, length, end, now - wait->attempt_begin, overtakes);
   }
   if (wait->woken_at > lock->last_wake) {
     lock->last_wake = wait->woken_at;
@@ -69,7 +73,7 @@ static __always_inline void end_wait(struct task_struct *task, struct lock_wait 
   if (wait->attempt_begin) {
     end_attempt(task, wait, from, time, length, end);
   } else if (length >= filter.min_wait) {
-    keep_wait(task, wait, length, end, 0, 0);
+    keep_wait(wait, length, end, 0, 0);
   }
 }
 

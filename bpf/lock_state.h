@@ -20,6 +20,14 @@ struct {
   __uint(map_flags, BPF_F_NO_PREALLOC);
 } locks SEC(".maps");
 
+/** Found by the index alone: a thread that waits where it did before looks for no lock. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, TURNS_MAX);
+  __type(key, u32);
+  __type(value, struct lock_turns);
+} turns SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, PAIRS_MAX);

@@ -98,6 +98,13 @@ static __always_inline u32 group_number(struct task_struct *task) {
   return number_here(GET_FAR(GET_FAR(task, task_struct, group_leader), task_struct, thread_pid));
 }
 
+static __always_inline u32 far_group_number(u64 task) {
+  if (!lock_state.own_level) {
+    return GET_FAR(task, task_struct, tgid);
+  }
+  return number_here(GET_FAR(GET_FAR(task, task_struct, group_leader), task_struct, thread_pid));
+}
+
 static __always_inline bool listed(const u32 *list, u32 count, u32 wanted) {
   for (u32 i = 0; i < LOCK_FILTER_MAX; i++) {
     if (i < count && list[i] == wanted) {

@@ -63,7 +63,7 @@ static __always_inline void note_waker(struct task_struct *task, struct lock_wai
   const u32 waker = number(self);
   if (waker != wait->waker) {
     if (wait->kept) {
-      count_kept(task, wait); /* they were woken by the one before */
+      count_kept(wait); /* they were woken by the one before */
     }
     wait->waker = waker;
     wait->waker_pid = group_number(self);

@@ -65,7 +65,9 @@ int on_waking(u64 *ctx) {
   }
   note_waker(task, wait, self, exits);
   if (wait->attempt_begin) {
-    wait->woken_at = bpf_ktime_get_ns();
+    if (wait->source != HOLDER_NONE) { /* how long it had the lock */
+      wait->woken_at = bpf_ktime_get_ns();
+    }
     struct lock_wait *own = find_wait(self);
     if (own && own->key.object == wait->key.object && own->key.space == wait->key.space) {
       own->released = 1;
@@ -82,7 +84,7 @@ int on_exit(u64 *ctx) {
   struct task_struct *task = (struct task_struct *)ctx[0];
   struct lock_wait *wait = find_wait(task);
   if (wait && wait->kept) {
-    count_kept(task, wait);
+    count_kept(wait);
   }
   drop_wait(task);
   return 0;

@@ -43,6 +43,7 @@ struct lock_key {
 };
 RECORD_ASSERT(sizeof(struct lock_key) == 16, "lock_key");
 
+#define TURNS_MAX 20480  /* more than locks: two CPUs may claim the same ones */
 #define LOCK_BUCKETS 176 /* DurationHistogram: four to an octave */
 #define LOCK_ENDS 4      /* WaitEnd */
 
@@ -51,10 +52,9 @@ struct lock_value {
   u64 waits; /* finished */
   u64 total;
   u64 longest;
-  u64 ended;       /* waits that ended since it was first seen; never begins anew */
   u64 woken_again; /* began again, in the same attempt */
-  u64 hold;      /* longest: from the last wake-up, or the begin of a wait, to one by the holder */
-  u64 last_wake; /* CLOCK_MONOTONIC */
+  u64 ended;       /* for user space: of its turns */
+  u64 hold;        /* likewise */
   u64 ends[LOCK_ENDS];
   u64 file;     /* address of the file of a waiter, or of the System V queue */
   u64 inode;    /* its inode's number */
@@ -62,9 +62,9 @@ struct lock_value {
   u64 address;  /* futex: that of the word, as the first waiter has it */
   u32 device;
   u32 mode;
-  u32 waiting; /* now */
-  u32 epoch;   /* whose statistics these are */
-  u32 pid;     /* the first waiter, in ipcscope's PID namespace */
+  u32 turns; /* index of its lock_turns */
+  u32 epoch; /* whose statistics these are */
+  u32 pid;   /* the first waiter, in ipcscope's PID namespace */
   u32 tid;
   s32 fd;
   u32 call;      /* number of its system call */
@@ -72,7 +72,18 @@ struct lock_value {
   u32 reserved;
   u32 histogram[LOCK_BUCKETS];
 };
-RECORD_ASSERT(sizeof(struct lock_value) == 160 + 4 * LOCK_BUCKETS, "lock_value");
+RECORD_ASSERT(sizeof(struct lock_value) == 152 + 4 * LOCK_BUCKETS, "lock_value");
+
+/* Who takes a lock after whom: what each attempt changes, found without its key. */
+struct lock_turns {
+  u64 ended;     /* waits that ended since it was first seen; never begins anew */
+  u64 last_wake; /* CLOCK_MONOTONIC */
+  u64 hold;      /* longest: from the last wake-up, or the begin of a wait, to one by the holder */
+  u32 waiting;   /* now */
+  u32 epoch;     /* whose hold this is */
+  u64 claims;    /* 1: it has a lock */
+};
+RECORD_ASSERT(sizeof(struct lock_turns) == 40, "lock_turns");
 
 /* How a thread stands behind another. As HolderSource, with the word's place. */
 enum lock_holder {
@@ -146,7 +157,7 @@ struct lock_wait {
   u64 kept_overtakes_max;
   struct lock_key key;
   u64 attempt_begin; /* 0: not at a lock */
-  u64 ended_before;  /* lock_value.ended when the attempt began */
+  u64 ended_before;  /* lock_turns.ended when the attempt began */
   u64 run_before;    /* CPU time when the last wait ended */
   u64 overtakes;     /* of the attempt, when its last wait ended */
   u64 address;       /* futex: that of the word, as the thread has it */
@@ -155,16 +166,19 @@ struct lock_wait {
   u32 waiting_before; /* threads that waited already when the attempt began */
   u32 holder;
   u32 source;
-  u32 group;     /* futex: its process */
-  u32 blocker;   /* process of the file lock that is in the way */
-  u8 released;   /* it woke somebody at this lock since */
-  u8 again;      /* not the first wait of its attempt */
-  u8 woken;      /* the last wait ended by a wake-up */
-  u8 find_again; /* the futex may be known by another key now */
+  u32 group;   /* futex: its process */
+  u32 blocker; /* process of the file lock that is in the way */
+  u8 released; /* it woke somebody at this lock since */
+  u8 again;    /* not the first wait of its attempt */
+  u8 woken;    /* the last wait ended by a wake-up */
+  u8 reserved3;
   u32 waker_pid;
   char waker_comm[16];
+  u32 turns;   /* index of the lock's lock_turns */
+  u32 aliases; /* lock_state.aliases when the key was found */
+  u64 task;    /* address of its task_struct */
 };
-RECORD_ASSERT(sizeof(struct lock_wait) == 280, "lock_wait");
+RECORD_ASSERT(sizeof(struct lock_wait) == 296, "lock_wait");
 
 /* Around a futex word: as FutexView. */
 #define LOCK_MEMORY_BEFORE 48
@@ -266,6 +280,8 @@ struct lock_state {
   u32 own_level;    /* of ipcscope's PID namespace */
   u32 processes;    /* that were seen when measuring began */
   u32 measuring;    /* set when it is known */
+  u32 aliases;      /* how many there are: a futex may be known by another key now */
+  u32 turns;        /* the next lock_turns to claim */
 };
 
 #endif

@@ -354,6 +354,7 @@ void LockProbe::State::learn(const lock_news& news) {
     alias.purpose = news.key.purpose;
     if (std::memcmp(&alias, &news.key, sizeof alias) != 0) {
       ::bpf_map_update_elem(program_.aliases, &news.key, &alias, BPF_ANY);
+      program_.state->aliases++;
     }
   }
 }
@@ -434,6 +435,14 @@ Result<LockWindow> LockProbe::State::window() {
   ring_buffer__consume(ring_);
   const lock_state state = *program_.state;
   auto locks = entries<lock_key, lock_value>(program_.locks);
+  for (auto& [key, value] : locks) {
+    lock_turns turns{};
+    if (key.purpose == LOCK_FOR_LOCK &&
+        ::bpf_map_lookup_elem(program_.turns, &value.turns, &turns) == 0) {
+      value.ended = turns.ended;
+      value.hold = turns.epoch == state.epoch ? turns.hold : 0;
+    }
+  }
   const auto pairs = entries<pair_key, pair_value>(program_.pairs);
   // After the counts: what is counted meanwhile is missed once, and not counted twice.
   const auto pending = iterate<lock_pending>(program_.pending_link);

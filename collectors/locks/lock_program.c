@@ -73,6 +73,7 @@ static int load_for_one_link(struct bpf_load_and_run_opts* given) {
     program->locks = MAP(locks);                                      \
     program->pairs = MAP(pairs);                                      \
     program->aliases = MAP(aliases);                                  \
+    program->turns = MAP(turns);                                      \
     program->stacks = MAP(stacks);                                    \
     program->waker_stacks = MAP(waker_stacks);                        \
     program->copies = MAP(copies);                                    \

@@ -42,6 +42,7 @@ struct lock_program {
   int aliases;
   int stacks;
   int waker_stacks;
+  int turns;
   int copies;    /* ring buffer */
   int seed_link; /* iterators */
   int pending_link;
