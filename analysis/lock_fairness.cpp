@@ -135,17 +135,9 @@ void find_reader_starvation(const LockCase& at, std::vector<Finding>& found) {
   found.push_back(std::move(finding));
 }
 
-}  // namespace
-
-void find_starvation(const LockCase& at, std::vector<Finding>& found) {
+/// At a lock whose attempts can be told from each other.
+void find_starved(const LockCase& at, std::vector<Finding>& found) {
   constexpr size_t most = 8;
-  if (at.lock.primitive == "rwlock") {
-    find_reader_starvation(at, found);  // writers have a rule of their own
-    return;
-  }
-  if (!is_in_the_way(at.lock)) {
-    return;
-  }
   const std::vector<Starved> starved = starved_at(at);
   if (starved.empty()) {
     return;
@@ -184,6 +176,36 @@ void find_starvation(const LockCase& at, std::vector<Finding>& found) {
       "in "
       "order (a ticket, a queue), or hold it for longer and less often";
   found.push_back(std::move(finding));
+}
+
+/// What the writers of an rwlock wait for each other, as if that were all.
+LockUse among_writers(const LockUse& lock) {
+  LockUse writers = lock;
+  writers.pairs.clear();
+  for (const LockPair& pair : lock.pairs) {
+    if (pair.to_write.waits != 0) {
+      LockPair& wait = writers.pairs.emplace_back(pair);
+      wait.waits = pair.to_write.waits;
+      wait.wait_ns = pair.to_write.wait_ns;
+      wait.attempts = pair.to_write.attempts;
+      wait.attempt_max_ns = pair.to_write.attempt_max_ns;
+      wait.overtakes_max = pair.to_write.overtakes_max;
+    }
+  }
+  return writers;
+}
+
+}  // namespace
+
+void find_starvation(const LockCase& at, std::vector<Finding>& found) {
+  if (at.lock.primitive == "rwlock") {
+    find_reader_starvation(at, found);  // writers that wait for readers have a rule of their own
+    const LockUse writers = among_writers(at.lock);
+    find_starved({at.window, writers, at.thresholds, waiters_of(writers), holders_of(writers)},
+                 found);
+  } else if (is_in_the_way(at.lock)) {
+    find_starved(at, found);
+  }
 }
 
 void find_writer_starvation(const LockCase& at, std::vector<Finding>& found) {

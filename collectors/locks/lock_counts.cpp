@@ -181,6 +181,21 @@ void LockCounts::add_pair(const pair_key& key, const pair_value& value) {
     pair.read_max_ns = std::max<uint64_t>(pair.read_max_ns, value.longest);
   }
   pair.attempt_max_ns = std::max<uint64_t>(pair.attempt_max_ns, value.attempt_max);
+  add_to_write(pair, *use, key.lock,
+               {value.waits, value.total, value.attempts, value.attempt_max, value.overtakes_max});
+}
+
+void LockCounts::add_to_write(LockPair& pair, const Use& use, const lock_key& key,
+                              const LockPair::ToWrite& more) const {
+  if (use.use.primitive != "rwlock" || writers_words_.find(key) == writers_words_.end()) {
+    return;
+  }
+  LockPair::ToWrite& sum = pair.to_write;
+  sum.waits += more.waits;
+  sum.wait_ns += more.wait_ns;
+  sum.attempts += more.attempts;
+  sum.attempt_max_ns = std::max(sum.attempt_max_ns, more.attempt_max_ns);
+  sum.overtakes_max = std::max(sum.overtakes_max, more.overtakes_max);
 }
 
 /// Waits that the kernel has not counted yet.
@@ -199,8 +214,12 @@ void LockCounts::add_kept(Use& use, const lock_pending& pending) {
       pair_of(use, waiter, holder_of(use, pid, wait.kept_source, wait.kept_holder, waker));
   const bool reads = wait.kept_source == HOLDER_AT_16;
   const size_t kept = std::min<size_t>(wait.kept, KEPT_MAX);
+  LockPair::ToWrite to_write = {kept, 0, kept - wait.kept_again, wait.kept_attempt_max,
+                                wait.kept_overtakes_max};
   for (size_t i = 0; i < kept; i++) {
     const uint64_t length = wait.kept_ns[i];
+    to_write.wait_ns += length;
+    to_write.attempt_max_ns = std::max(to_write.attempt_max_ns, length);
     use.use.total_ns += length;
     use.use.max_ns = std::max(use.use.max_ns, length);
     use.use.histogram.add(DurationHistogram::bucket_of_duration(length), 1);
@@ -217,6 +236,7 @@ void LockCounts::add_kept(Use& use, const lock_pending& pending) {
   pair.attempt_max_ns = std::max<uint64_t>(pair.attempt_max_ns, wait.kept_attempt_max);
   pair.overtakes += wait.kept_overtakes;
   pair.overtakes_max = std::max<uint64_t>(pair.overtakes_max, wait.kept_overtakes_max);
+  add_to_write(pair, use, wait.key, to_write);
 }
 
 void LockCounts::add_pending(const lock_pending& pending) {
@@ -263,8 +283,11 @@ void LockCounts::add_pending(const lock_pending& pending) {
   const uint64_t overtakes = ended > wait.waiting_before ? ended - wait.waiting_before : 0;
   pair.overtakes += overtakes > wait.overtakes ? overtakes - wait.overtakes : 0;
   pair.overtakes_max = std::max(pair.overtakes_max, overtakes);
-  pair.attempts += wait.again != 0 ? 0 : 1;
-  pair.attempt_max_ns = std::max(pair.attempt_max_ns, window_.end_ns - wait.attempt_begin);
+  const uint64_t attempts = wait.again != 0 ? 0 : 1;
+  const uint64_t attempt_ns = window_.end_ns - wait.attempt_begin;
+  pair.attempts += attempts;
+  pair.attempt_max_ns = std::max(pair.attempt_max_ns, attempt_ns);
+  add_to_write(pair, *use, wait.key, {1, length, attempts, attempt_ns, overtakes});
 }
 
 void LockCounts::add_fact(const lock_key& key, std::string_view name, uint64_t value) {

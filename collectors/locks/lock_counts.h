@@ -34,6 +34,8 @@ class LockCounts {
   LockCounts(LockNames& names, const ProcRoot& proc, Window window)
       : names_(names), proc_(proc), window_(window) {}
 
+  /// Writers of an rwlock wait at this word for each other, where it is one. Before all others.
+  void add_writers_word(const lock_key& key) { writers_words_[key] = true; }
   /// In this order: all locks, all pairs, all waits that are in progress.
   void add_lock(const lock_key& key, const lock_value& value);
   void add_pair(const pair_key& key, const pair_value& value);
@@ -62,6 +64,8 @@ class LockCounts {
   std::pair<size_t, bool> place_of(const lock_key& key, const LockIdentity& lock,
                                    WaitPurpose purpose);
   void add_kept(Use& use, const lock_pending& pending);
+  void add_to_write(LockPair& pair, const Use& use, const lock_key& key,
+                    const LockPair::ToWrite& more) const;
   size_t taken_use(lock_key key, uint32_t held_sort);
   static void finish_holds(LockUse& lock);
   void note_who_is_left(Use& use);
@@ -78,6 +82,7 @@ class LockCounts {
   std::vector<Use> uses_;
   std::vector<LockOrder> orders_;  ///< of uses_
   std::map<std::pair<std::string, WaitPurpose>, size_t> by_id_;
+  LockKeyMap<bool> writers_words_;
   LockKeyMap<size_t> by_key_;
   std::unordered_map<int32_t, uint64_t>
       blocked_;                 ///< by process, threads that wait for others of it

@@ -466,6 +466,16 @@ Result<LockWindow> LockProbe::State::window() {
   window.lost_locks = state.lost_waits - last_.lost_waits + state.lost_threads - last_.lost_threads;
   window.lost_pairs = state.lost_pairs - last_.lost_pairs;
   LockCounts counts(names_, proc_, {begin_ns_, end_ns, state.epoch, kinds_});
+  for (const auto& [key, value] : pairs) {
+    if (key.source == HOLDER_AT_12) {
+      counts.add_writers_word(key.lock);
+    }
+  }
+  for (const lock_pending& each : pending) {
+    if (each.wait.source == HOLDER_AT_12) {
+      counts.add_writers_word(each.wait.key);
+    }
+  }
   for (const auto& [key, value] : locks) {
     counts.add_lock(key, value);
   }

@@ -85,6 +85,11 @@ struct LockPair {
   uint64_t attempt_max_ns = 0;  ///< longest attempt: from its first wait to the end of its last
   uint64_t attempts = 0;
   uint64_t read_max_ns = 0;  ///< longest single wait that was to read an rwlock that a writer had
+  /// Of these, those of one that wants to write an rwlock and waits for another writer: attempts of
+  /// others at an rwlock cannot be told from each other.
+  struct ToWrite {
+    uint64_t waits = 0, wait_ns = 0, attempts = 0, attempt_max_ns = 0, overtakes_max = 0;
+  } to_write;
 };
 
 /// Functions of a stack, innermost first, as text: "pthread_mutex_lock+0x12 (libc.so.6)".

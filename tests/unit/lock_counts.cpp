@@ -121,6 +121,49 @@ TEST_CASE("lock counts: who woke stands in where there is no owner by design", "
   CHECK(window.locks[0].attempt_p50_ns == 1'500);
 }
 
+TEST_CASE("lock counts: what writers of an rwlock wait for each other", "[locks]") {
+  for (const bool is_rwlock : {true, false}) {
+    Counting counting;
+    lock_key writers = set_key(1);
+    writers.wait = WAIT_AT_FUTEX;
+    writers.object = 0x100c;
+    lock_key phase = writers;
+    phase.object = 0x1008;
+    CAPTURE(is_rwlock);
+    counting.names.learn_taken(writers, is_rwlock ? Primitive::rwlock : Primitive::mutex);
+    counting.names.learn_taken(phase, is_rwlock ? Primitive::rwlock : Primitive::mutex);
+    counting.counts.add_writers_word(writers);
+    counting.counts.add_lock(writers, value_of(2, 9'000));
+    counting.counts.add_lock(phase, value_of(2, 9'000));
+    pair_value pair{};
+    pair.epoch = epoch;
+    pair.waits = 3;
+    pair.total = 7'000;
+    pair.longest = 5'000;
+    pair.attempts = 2;
+    pair.attempt_max = 6'000;
+    pair.overtakes_max = 4;
+    counting.counts.add_pair(behind(writers, 11, 21, HOLDER_AT_12), pair);
+    counting.counts.add_pair(behind(writers, 11, 0, HOLDER_NONE), pair);
+    counting.counts.add_pair(behind(phase, 11, 21, HOLDER_AT_16), pair);
+    LockPair::ToWrite sum;
+    for (const LockUse& lock : counting.finish().locks) {
+      for (const LockPair& each : lock.pairs) {
+        sum.waits += each.to_write.waits;
+        sum.wait_ns += each.to_write.wait_ns;
+        sum.attempts += each.to_write.attempts;
+        sum.attempt_max_ns = std::max(sum.attempt_max_ns, each.to_write.attempt_max_ns);
+        sum.overtakes_max = std::max(sum.overtakes_max, each.to_write.overtakes_max);
+      }
+    }
+    CHECK(sum.waits == (is_rwlock ? 6U : 0U));
+    CHECK(sum.wait_ns == (is_rwlock ? 14'000U : 0U));
+    CHECK(sum.attempts == (is_rwlock ? 4U : 0U));
+    CHECK(sum.attempt_max_ns == (is_rwlock ? 6'000U : 0U));
+    CHECK(sum.overtakes_max == (is_rwlock ? 4U : 0U));
+  }
+}
+
 TEST_CASE("lock counts: waits to read an rwlock that a writer has", "[locks]") {
   Counting counting;
   counting.counts.add_lock(set_key(1), value_of(2, 9'000));

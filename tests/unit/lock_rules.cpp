@@ -391,6 +391,37 @@ TEST_CASE("a writer that waits while readers come and go", "[lock_rules]") {
   CHECK(judge_locks(paper.window).empty());
 }
 
+TEST_CASE("a writer that other writers overtake again and again", "[lock_rules]") {
+  PaperWindow paper;
+  LockUse& lock = paper.lock("futex:30:0x10", Kind::futex, "rwlock", WaitPurpose::lock);
+  const uint32_t hog = paper.thread(30, 31, "hog"), starved = paper.thread(30, 32, "starved");
+  paper.wait(lock, hog, starved, Waits{.count = 200, .each_ns = ms});
+  paper.wait(lock, starved, hog,
+             Waits{.count = 90,
+                   .each_ns = 20 * ms,
+                   .overtakes = 80,
+                   .attempt_ns = 1500 * ms,
+                   .attempts = 2});
+  CHECK_FALSE(has(judge_locks(paper.window), "starvation"));  // perhaps it wants to read
+  lock.pairs[0].to_write = {200, 200 * ms, 200, ms, 0};
+  lock.pairs[1].to_write = {90, 1800 * ms, 2, 1500 * ms, 80};
+  const std::vector<Finding> found = judge_locks(paper.window);
+  const Finding& finding = only(found, "starvation");
+  CHECK(finding.tids == std::vector<int32_t>{32});
+  CHECK(finding.summary.find("starved[30/32] starves at rwlock futex:30:0x10: overtaken at least "
+                             "80 times in one attempt of 1.5s") == 0);
+  SECTION("both wait long") {
+    lock.pairs[0].to_write.attempt_max_ns = 1400 * ms;
+    lock.pairs[0].to_write.wait_ns = 2 * second;
+    lock.pairs[0].to_write.attempts = 2;
+    CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  }
+  SECTION("hardly overtaken by writers") {
+    lock.pairs[1].to_write.overtakes_max = 9;
+    CHECK_FALSE(has(judge_locks(paper.window), "starvation"));
+  }
+}
+
 TEST_CASE("a reader that waits while writers have the lock again and again", "[lock_rules]") {
   PaperWindow paper;
   LockUse& lock = paper.lock("futex:30:0x10", Kind::futex, "rwlock", WaitPurpose::lock);
