@@ -146,15 +146,16 @@ static __always_inline void begin_attempt(struct task_struct *task, struct lock_
   } else {
     wait->again = 0;
     wait->attempt_begin = now;
-    wait->ended_before = lock->ended;
-    wait->waiting_before = lock->waiting;
+    const u64 count = lock->count;
+    wait->ended_before = (u32)(count / TURN_ENDED);
+    wait->waiting_before = (u32)count;
     wait->overtakes = 0;
     wait->released = 0;
     wait->source = HOLDER_NONE;
     wait->holder = 0;
     wait->file = 0;
   }
-  __sync_fetch_and_add(&lock->waiting, 1);
+  __sync_fetch_and_add(&lock->count, 1);
 }
 
 static __always_inline void note_holder(struct lock_wait *wait, const struct lock_call *what,

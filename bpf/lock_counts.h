@@ -130,16 +130,22 @@ COUNTS_ONCE int count_kept(struct lock_wait *wait) {
   enter_epoch(lock);
   u64 total = 0;
   u64 longest = 0;
-  for (u32 i = 0; i < KEPT_MAX; i++) {
-    if (i < kept) {
-      const u64 length = wait->kept_ns[i];
-      const u32 bucket = bucket_of(length);
-      total += length;
-      longest = length > longest ? length : longest;
-      if (bucket < LOCK_BUCKETS) {
-        __sync_fetch_and_add(&lock->histogram[bucket], 1);
-      }
+  u32 bucket = LOCK_BUCKETS; /* of the last ones: mostly they are alike */
+  u32 alike = 0;
+  for (u32 i = 0; i < KEPT_MAX && i < kept; i++) {
+    const u64 length = wait->kept_ns[i];
+    const u32 its = bucket_of(length);
+    total += length;
+    longest = length > longest ? length : longest;
+    if (its != bucket && bucket < LOCK_BUCKETS) {
+      __sync_fetch_and_add(&lock->histogram[bucket], alike);
+      alike = 0;
     }
+    bucket = its;
+    alike++;
+  }
+  if (bucket < LOCK_BUCKETS) {
+    __sync_fetch_and_add(&lock->histogram[bucket], alike);
   }
   __sync_fetch_and_add(&lock->waits, kept);
   __sync_fetch_and_add(&lock->total, total);

@@ -38,10 +38,9 @@ static __always_inline void end_attempt(struct task_struct *task, struct lock_wa
   if (!lock) {
     return;
   }
-  const u64 passed = lock->ended - wait->ended_before;
-  const u64 overtakes = passed > wait->waiting_before ? passed - wait->waiting_before : 0;
-  __sync_fetch_and_add(&lock->waiting, (u32)-1);
-  __sync_fetch_and_add(&lock->ended, 1);
+  const u32 passed = (u32)(lock->count / TURN_ENDED) - wait->ended_before;
+  const u32 overtakes = passed > wait->waiting_before ? passed - wait->waiting_before : 0;
+  __sync_fetch_and_add(&lock->count, TURN_ENDED - 1);
   wait->woken = end == END_WOKEN;
   if (length >= filter.min_wait) {
     if (wait->waker_seen && wait->waker == wait->holder) {

@@ -53,8 +53,9 @@ struct lock_value {
   u64 total;
   u64 longest;
   u64 woken_again; /* began again, in the same attempt */
-  u64 ended;       /* for user space: of its turns */
-  u64 hold;        /* likewise */
+  u32 ended;       /* for user space: of its turns; never begins anew */
+  u32 reserved2;
+  u64 hold; /* likewise */
   u64 ends[LOCK_ENDS];
   u64 file;     /* address of the file of a waiter, or of the System V queue */
   u64 inode;    /* its inode's number */
@@ -76,13 +77,14 @@ RECORD_ASSERT(sizeof(struct lock_value) == 152 + 4 * LOCK_BUCKETS, "lock_value")
 
 /* Who takes a lock after whom: what each attempt changes, found without its key. */
 struct lock_turns {
-  u64 ended;     /* waits that ended since it was first seen; never begins anew */
+  u64 count;     /* waits now; and above 32 bits those that ended since it was first seen */
   u64 last_wake; /* CLOCK_MONOTONIC */
   u64 hold;      /* longest: from the last wake-up, or the begin of a wait, to one by the holder */
-  u32 waiting;   /* now */
-  u32 epoch;     /* whose hold this is */
   u64 claims;    /* 1: it has a lock */
+  u32 epoch;     /* whose hold this is */
+  u32 reserved;
 };
+#define TURN_ENDED (1ULL << 32)
 RECORD_ASSERT(sizeof(struct lock_turns) == 40, "lock_turns");
 
 /* How a thread stands behind another. As HolderSource, with the word's place. */
@@ -157,7 +159,6 @@ struct lock_wait {
   u64 kept_overtakes_max;
   struct lock_key key;
   u64 attempt_begin; /* 0: not at a lock */
-  u64 ended_before;  /* lock_turns.ended when the attempt began */
   u64 run_before;    /* CPU time when the last wait ended */
   u64 overtakes;     /* of the attempt, when its last wait ended */
   u64 address;       /* futex: that of the word, as the thread has it */
@@ -174,9 +175,11 @@ struct lock_wait {
   u8 reserved3;
   u32 waker_pid;
   char waker_comm[16];
-  u32 turns;   /* index of the lock's lock_turns */
-  u32 aliases; /* lock_state.aliases when the key was found */
-  u64 task;    /* address of its task_struct */
+  u32 turns;        /* index of the lock's lock_turns */
+  u32 aliases;      /* lock_state.aliases when the key was found */
+  u32 ended_before; /* waits at the lock that had ended when the attempt began */
+  u32 reserved4;
+  u64 task; /* address of its task_struct */
 };
 RECORD_ASSERT(sizeof(struct lock_wait) == 296, "lock_wait");
 

@@ -279,8 +279,8 @@ void LockCounts::add_pending(const lock_pending& pending) {
     pair.attempt_max_ns = std::max(pair.attempt_max_ns, length);
     return;
   }
-  const uint64_t ended = ended_[wait.key] - wait.ended_before;
-  const uint64_t overtakes = ended > wait.waiting_before ? ended - wait.waiting_before : 0;
+  const uint32_t ended = ended_[wait.key] - wait.ended_before;
+  const uint64_t overtakes = ended > wait.waiting_before ? ended - wait.waiting_before : 0U;
   pair.overtakes += overtakes > wait.overtakes ? overtakes - wait.overtakes : 0;
   pair.overtakes_max = std::max(pair.overtakes_max, overtakes);
   const uint64_t attempts = wait.again != 0 ? 0 : 1;

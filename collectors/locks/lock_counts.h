@@ -86,7 +86,7 @@ class LockCounts {
   LockKeyMap<size_t> by_key_;
   std::unordered_map<int32_t, uint64_t>
       blocked_;                 ///< by process, threads that wait for others of it
-  LockKeyMap<uint64_t> ended_;  ///< waits that ended, as the kernel counts them
+  LockKeyMap<uint32_t> ended_;  ///< waits that ended, as the kernel counts them
 };
 
 }  // namespace ipcscope

@@ -439,7 +439,7 @@ Result<LockWindow> LockProbe::State::window() {
     lock_turns turns{};
     if (key.purpose == LOCK_FOR_LOCK &&
         ::bpf_map_lookup_elem(program_.turns, &value.turns, &turns) == 0) {
-      value.ended = turns.ended;
+      value.ended = static_cast<u32>(turns.count / TURN_ENDED);
       value.hold = turns.epoch == state.epoch ? turns.hold : 0;
     }
   }
