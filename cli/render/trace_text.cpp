@@ -177,6 +177,9 @@ void TraceText::event(const TraceEvent& event) {
   from = line_.size();
   if (event.channel.empty()) {
     line_ += '-';
+  } else if (widths_.shortens) {
+    line_ += shortened(escaped(event.channel, terminal_.escape()), widths_.channel, true,
+                       terminal_.utf8);
   } else {
     append_escaped(line_, event.channel, terminal_.escape());
   }
@@ -202,6 +205,7 @@ void TraceText::event(const TraceEvent& event) {
   } else {
     line_ += '-';
   }
+  const size_t rest = line_.size();
   if (widths_.peer == 0 && event.peer.pid != 0) {
     line_ += " <> ";
     append_process(event.peer.comm, event.peer.pid, event.peer.tid,
@@ -215,6 +219,9 @@ void TraceText::event(const TraceEvent& event) {
     line_ += " \"";
     append_escaped(line_, event.payload, {});
     line_ += event.bytes && event.payload.size() < *event.bytes ? "\"..." : "\"";
+  }
+  if (widths_.shortens && display_width(line_) > terminal_.width) {
+    line_.insert(rest, "\n ");  // on a line of its own, of which each has a blank in front
   }
   line_ += '\n';
   for (const uint64_t address : event.stack) {

@@ -363,6 +363,43 @@ TEST_CASE("trace: lines and sums fit terminals", "[trace]") {
   }
 }
 
+TEST_CASE("trace: long identifiers are cut, and what is behind the result goes below", "[trace]") {
+  TraceEvent event = sample();
+  event.pid = event.tid = 1234;
+  event.channel = "futex:1234:0x55de2b57b340";
+  event.peer = {4321, 4321, "peer"};
+  event.payload = {};
+  event.detail = "4 descriptors";
+  const auto lines_at = [&](size_t width) {
+    Terminal terminal;
+    terminal.width = width;
+    std::istringstream text(captured([&](Output& out) {
+      TraceText writer(out, terminal, {});
+      writer.event(event);
+    }));
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);) {
+      lines.push_back(line);
+    }
+    return lines;
+  };
+  for (const size_t width : std::initializer_list<size_t>{40, 60, 80}) {
+    const std::vector<std::string> lines = lines_at(width);
+    CAPTURE(width, lines);
+    REQUIRE(lines.size() == 2);
+    CHECK(lines[0].size() <= width);
+    CHECK(lines[0].find(" futex") != std::string::npos);
+    CHECK(lines[0].find(event.channel) == std::string::npos);
+    CHECK(lines[0].ends_with(" 3"));
+    CHECK(lines[1] == "  <> peer[4321] 4 descriptors");
+  }
+  event.detail = {};
+  event.peer = {};
+  CHECK(lines_at(80).size() == 1);
+  CHECK(lines_at(0).size() == 1);
+  CHECK(lines_at(0)[0].find(event.channel) != std::string::npos);
+}
+
 TEST_CASE("trace: lines of text and JSON are safe and complete", "[trace]") {
   const Terminal terminal;
   const TraceEvent event = sample();
