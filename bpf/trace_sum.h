@@ -40,7 +40,7 @@ static __always_inline u32 magnitude(u64 value) {
  * that tells the sum): then the next operation, on a CPU where it is the other's, gives it another.
  * User space adds up what each CPU says of a key.
  */
-static __always_inline u32 next_sum(u32 key) {
+static __always_inline u32 next_sum(u64 key) {
   const u32 at = (u32)++counters.sums;
   sum_of[key] = (u16)(at < TRACE_SUMS ? at : 0);
   return at;
@@ -48,7 +48,8 @@ static __always_inline u32 next_sum(u32 key) {
 
 /** index: of the call. bytes: that it moved. duration: ns, UNKNOWN_U64. */
 static __always_inline int add_to_sum(u32 index, u32 kind, s64 result, u64 bytes, u64 duration) {
-  const u32 key = index << 6 | (kind & 63);
+  u64 key = index << 6 | (kind & 63);
+  barrier_var(key); /* up to 6.1 its bounds are forgotten, and clang would not compare */
   if (key >= TRACE_SUM_KEYS) {
     return 0;
   }
@@ -63,7 +64,7 @@ static __always_inline int add_to_sum(u32 index, u32 kind, s64 result, u64 bytes
       note_lost(kind);
       return 0;
     }
-    sum->key = key;
+    sum->key = (u32)key;
   }
   sum->count++;
   sum->bytes += bytes;
