@@ -41,10 +41,18 @@ static __always_inline int timerfd_describe(u64 file) {
   if (record->clock > 1) {
     return sizeof(struct timerfd_record); /* boot time and the alarm clocks have another base */
   }
+  u8 queued = 0;
+  if (HAS(timerfd_ctx, timer_queued)) {
+    queued = READ(timer, timerfd_ctx, timer_queued);
+  } else if (HAS(timerfd_ctx, timer_state)) {
+    queued = READ(timer, timerfd_ctx, timer_state) & 1; /* HRTIMER_STATE_ENQUEUED */
+  } else {
+    return sizeof(struct timerfd_record);
+  }
   if (!HAS(timerfd_ctx, expires)) {
     return sizeof(struct timerfd_record);
   }
-  if (!(READ(timer, timerfd_ctx, timer_state) & 1)) { /* HRTIMER_STATE_ENQUEUED */
+  if (!queued) {
     record->remaining_ns = 0;
     return sizeof(struct timerfd_record);
   }

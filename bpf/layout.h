@@ -290,7 +290,8 @@
   FIELD(signalfd_ctx, sigmask, sigmask, u64)                                    \
   TYPE(timerfd_ctx)                                                             \
   FIELD(timerfd_ctx, expires, t.tmr.node.expires, u64)                          \
-  FIELD(timerfd_ctx, timer_state, t.tmr.state, u8)                              \
+  FIELD(timerfd_ctx, timer_state, t.tmr.state, u8)      /* until 6.18 */        \
+  FIELD(timerfd_ctx, timer_queued, t.tmr.is_queued, u8) /* 7.3 */               \
   FIELD(timerfd_ctx, tintv, tintv, u64)                                         \
   FIELD(timerfd_ctx, ticks, ticks, u64)                                         \
   FIELD(timerfd_ctx, clockid, clockid, u32)                                     \
