@@ -24,6 +24,7 @@
 #include "collectors/bpf_loading.h"
 #include "collectors/bpf_map.h"
 #include "collectors/bpf_programs.h"
+#include "collectors/bpf_refusal.h"
 #include "collectors/kernel_layout.h"
 #include "collectors/mechanism.h"
 #include "collectors/reference_proof.h"
@@ -595,20 +596,15 @@ Capability judge(std::string name, Loaded& loaded, std::vector<std::string> lost
   capability.lost = std::move(lost);
   capability.reason = error == 0 ? "loaded, but it gives no records"
                                  : std::error_code(error, std::generic_category()).message();
-  switch (error) {
-    case EPERM:
-    case EACCES:
-      capability.remedy =
-          "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; see also lockdown";
-      break;
-    case ESRCH:
-    case ENOENT:
-      capability.remedy = "needs a kernel with CONFIG_DEBUG_INFO_BTF";
-      break;
-    default:
-      capability.remedy = "needs a newer kernel";
-  }
+  capability.remedy = remedy_of_refusal(error, "needs a newer kernel");
   return capability;
+}
+
+/// What came later than the iterator over tasks: where that works, the kernel is only too old.
+void name_version(Capability& capability, bool has_iterator, const char* version) {
+  if (has_iterator && capability.state != Capability::State::works) {
+    capability.remedy = fmt::format("needs Linux {} or later", version);
+  }
 }
 
 Capability probe_walk(const char* name, const Result<kernel_layout>& layout, unsigned loading,
@@ -635,15 +631,12 @@ std::vector<Capability> probe_bpf() {
                               "descriptors are read from /proc instead"}));
   Capability loops = probe_walk("BPF loops", layout, BPF_LOADING_FULL,
                                 {"ls, show, leaks: lists of more than 32 entries in one channel"});
-  if (found.back().state == Capability::State::works && loops.state != Capability::State::works) {
-    loops.remedy = "needs Linux 5.17 or later";
-  }
+  const bool has_iterator = found.back().state == Capability::State::works;
+  name_version(loops, has_iterator, "5.17");
   found.push_back(std::move(loops));
   Capability fast = probe_walk("BPF direct reads", layout, BPF_LOADING_LIGHT,
                                {"ls, show: 10 ms at the start, and half of the speed"});
-  if (fast.state != Capability::State::works && fast.remedy == "needs a newer kernel") {
-    fast.remedy = "needs Linux 6.2 or later";
-  }
+  name_version(fast, has_iterator, "6.2");
   found.push_back(std::move(fast));
   Loaded mappings;
   mappings.error = layout ? -load_mappings(&mappings.program, &*layout, BPF_LOADING_FULL)
@@ -651,6 +644,7 @@ std::vector<Capability> probe_bpf() {
   found.push_back(judge("BPF iterator over mappings", mappings,
                         {"ls, show: seals and sizes of shared memory; mappings are read from "
                          "/proc instead"}));
+  name_version(found.back(), has_iterator, "5.12");
   return found;
 }
 

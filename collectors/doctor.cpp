@@ -24,6 +24,7 @@
 
 #include "collectors/base/fd.h"
 #include "collectors/base/parse.h"
+#include "collectors/bpf_refusal.h"
 #include "collectors/child.h"
 #include "collectors/kernel_layout.h"
 
@@ -420,13 +421,8 @@ Capability perf_events(const ProcRoot& proc, uint64_t privileges) {
 
 Capability lockdown() {
   Capability result = works("lockdown");
-  char text[128] = {};
-  const Fd file(::open("/sys/kernel/security/lockdown", O_RDONLY | O_CLOEXEC));
-  if (!file || ::read(file.get(), text, sizeof text - 1) <= 0) {
-    // Without securityfs it cannot be told; whether BPF works is tried anyway.
-    return result;
-  }
-  if (::strstr(text, "[confidentiality]") != nullptr) {
+  // Without securityfs it cannot be told; whether BPF works is tried anyway.
+  if (is_kernel_memory_locked()) {
     result.state = State::missing;
     result.reason = "lockdown=confidentiality forbids to read kernel memory";
     result.lost = {"every command: the bpf source"};

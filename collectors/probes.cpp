@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "collectors/base/fd.h"
+#include "collectors/bpf_refusal.h"
 #include "collectors/locks/lock_probe.h"
 #include "collectors/trace/probe.h"
 
@@ -70,11 +71,7 @@ Capability judge(const char* name, const std::optional<Error>& problem, const ch
     capability.state = Capability::missing;
     capability.reason = problem->text();
     capability.lost = {lost};
-    capability.remedy = error == EPERM || error == EACCES
-                            ? "run as root, or with CAP_BPF and CAP_PERFMON; see also lockdown"
-                        : error == ENOENT || error == ESRCH
-                            ? "needs a kernel with CONFIG_DEBUG_INFO_BTF"
-                            : "needs a newer kernel";
+    capability.remedy = remedy_of_refusal(error, "needs a newer kernel");
   }
   return capability;
 }

@@ -11,6 +11,7 @@
 
 #include "bpf/thread.h"
 #include "collectors/base/parse.h"
+#include "collectors/bpf_refusal.h"
 #include "collectors/bpf_source.h"
 #include "collectors/mechanism.h"
 #include "collectors/model/builder.h"
@@ -220,11 +221,9 @@ Result<Snapshot> Session::take(const Request& request) {
     return Failure(*refusal_);
   }
   if (bpf == nullptr && request.source == SourceChoice::automatic) {
-    snapshot.coverage.push_back(
-        {"bpf", Coverage::State::unavailable, 0, 0, 0, refusal_->text(),
-         refusal_->code.value() == ENOENT
-             ? "give the kernel's BTF with --btf; `ipcscope doctor` tells more"
-             : "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more"});
+    snapshot.coverage.push_back({"bpf", Coverage::State::unavailable, 0, 0, 0, refusal_->text(),
+                                 remedy_of_refusal(refusal_->code.value(), "needs a newer kernel") +
+                                     "; `ipcscope doctor` tells more"});
   }
   if (!request.alone) {
     builder.expect(open_files(proc_));

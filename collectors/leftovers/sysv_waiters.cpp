@@ -10,6 +10,7 @@
 #include "bpf/sysv.h"
 #include "collectors/base/fd.h"
 #include "collectors/base/parse.h"
+#include "collectors/bpf_refusal.h"
 #include "collectors/kernel_layout.h"
 #include "collectors/leftovers/sysv_program.h"
 
@@ -128,7 +129,8 @@ void SysvWaiters::join(const Snapshot& snapshot, uint32_t own_ipc_ns, Leftovers&
     seen.state = Coverage::State::unavailable;
     seen.reason = "undo structures of semaphore sets are not known: " +
                   std::error_code(error_, std::generic_category()).message();
-    seen.hint = "run as root, or with CAP_BPF and CAP_PERFMON; `ipcscope doctor` tells more";
+    seen.hint =
+        remedy_of_refusal(error_, "needs a newer kernel") + "; `ipcscope doctor` tells more";
   } else if (seen.unreadable > 0 || lost_ > 0) {
     seen.state = Coverage::State::partial;
     seen.reason = "System V objects that ended, or whose namespace no process lives in";

@@ -129,9 +129,31 @@ static int load_for_one_link(struct bpf_load_and_run_opts* given) {
     }                                             \
   } while (0)
 
+/*
+ * Before 6.1 the kernel logs a warning of its own (check_map_prog_compatibility() of
+ * kernel/bpf/verifier.c) where programs at uprobes share a map whose entries are allocated when
+ * they come. To have as many before as may come would take 100 MB: there are fewer, and what finds
+ * no room is counted.
+ */
+#define ALLOCATED_MAX 16384
+
+static void allocate_before(const struct bpf_object* object) {
+  struct bpf_map* map = NULL;
+  bpf_object__for_each_map(map, object) {
+    if (bpf_map__type(map) == BPF_MAP_TYPE_HASH) {
+      const unsigned flags = bpf_map__map_flags(map);
+      (void)bpf_map__set_map_flags(map, flags & ~(unsigned)BPF_F_NO_PREALLOC);
+      if (bpf_map__max_entries(map) > ALLOCATED_MAX) {
+        (void)bpf_map__set_max_entries(map, ALLOCATED_MAX);
+      }
+    }
+  }
+}
+
 /** Which programs of the other skeleton are loaded, and how. */
 static void choose_deep(struct deep_bpf* skeleton) {
   if (loaded_way != DEEP_ALL_TOGETHER) {
+    allocate_before(skeleton->obj);
     bpf_program__set_autoload(skeleton->progs.on_call, false);
     return;
   }
