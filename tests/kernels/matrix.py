@@ -12,7 +12,7 @@
 # To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a
 # line in SUITES when no suite there has it, and a case with its name. To add a variant: a case with
 # "variant", and what that word means in init. To add a command: a line in the file commands, behind
-# VARIANT: when only one variant runs it; what has to be in its output is in look() of init. Then
+# VARIANT: when only one variant runs it (selftest and live run nothing else); what has to be in its output is in look() of init. Then
 # --update for these cases, and read the difference: a capability that is missing there has to be
 # missing in that kernel, and the complaint in build/kernels/NAME.out has to say so clearly.
 
@@ -39,7 +39,7 @@ SUITES = [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("de
           ("debian", "trixie-backports")]
 MODULES = ["inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet"]
 EXIT_BY_GUEST = 42 * 2 + 1  # what isa-debug-exit makes of the value that the guest writes
-BOOT_SECONDS = 600
+BOOT_SECONDS = 1500
 # Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
 CPU = "max,-cx16"
 # One thread for all CPUs of a guest: on several, code that another CPU patches (static keys) was run
@@ -131,8 +131,13 @@ def pack(tree):
     for directory in ("proc", "sys", "dev", "tmp", "run", "etc", "modules", "usr/bin"):
         os.makedirs(f"{root}/{directory}")
     os.symlink("usr/bin", f"{root}/bin")
-    for program in (f"{BIN}/ipcscope", f"{BIN}/ipcscope-fixture", "setpriv", "unshare"):
+    for program in (f"{BIN}/ipcscope", f"{BIN}/ipcscope-fixture", f"{BIN}/ipcscope-live", "setpriv", "unshare"):
         copy_program(program, root)
+    # The live tests know where the programs and the page of the JSON are that they were built with.
+    os.makedirs(os.path.dirname(f"{root}{os.path.abspath(BIN)}"))
+    os.symlink("/usr/bin", f"{root}{os.path.abspath(BIN)}")
+    os.makedirs(f"{root}{os.path.abspath('man')}")
+    shutil.copy("man/ipcscope-json.5", f"{root}{os.path.abspath('man')}/")
     if os.path.exists(STATIC):
         shutil.copy(STATIC, f"{root}/usr/bin/ipcscope-static")
     copy_program("busybox", root)
@@ -164,7 +169,7 @@ def boot(tree, initramfs, case):
     name = case["name"]
     said, console = f"{CACHE}/{name}.out", f"{CACHE}/{name}.console"
     command = [
-        "qemu-system-x86_64", "-M", "pc", "-accel", ACCELERATOR, "-cpu", CPU, "-m", "768", "-smp", str(case.get("cpus", 2)),
+        "qemu-system-x86_64", "-M", "pc", "-accel", ACCELERATOR, "-cpu", CPU, "-m", "1024", "-smp", str(case.get("cpus", 2)),
         "-kernel", find(tree, "vmlinuz*"), "-initrd", initramfs, "-nographic", "-no-reboot", "-nic", "none",
         "-append", f"console=ttyS0 quiet panic=-1 ipcscope.variant={case.get('variant', 'plain')} {case.get('cmdline', '')}",
         "-monitor", "none", "-serial", f"file:{console}", "-serial", f"file:{said}",
@@ -182,7 +187,7 @@ def understand(lines):
     """What a guest's lines say."""
     outcome = {"kernel": None, "commands": {}, "complaints": {}, "capabilities": {}, "saw": [], "selftest": {},
                "trouble": [], "ended": False}
-    text = {"doctor": [], "selftest": []}
+    text = {"doctor": [], "selftest": [], "live": []}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "kernel":
@@ -204,8 +209,10 @@ def understand(lines):
             outcome["capabilities"][capability["name"]] = capability["state"]
     except (ValueError, KeyError):
         outcome["trouble"].append("doctor --json cannot be read")
+    outcome["live"] = text["live"]
     try:
-        for result in json.loads("\n".join(text["selftest"]))["results"]:
+        answer = json.loads("\n".join(text["selftest"])) if "selftest" in outcome["commands"] else {"results": []}
+        for result in answer["results"]:
             state = "skipped" if result["skipped"] else "passed" if result["passed"] else "failed"
             outcome["selftest"][result["fixture"]] = state
             outcome.setdefault("results", []).append(result)
@@ -229,6 +236,8 @@ def compare(case, outcome, status):
         for name in sorted({*expected.get(part, {}), *outcome[part]}):
             should, does = expected.get(part, {}).get(name), outcome[part].get(name)
             if should != does:
+                if name == "live":
+                    wrong.extend(f"live: {line}" for line in outcome["live"])
                 why = outcome["complaints"].get(name, ("", "", ""))[2] if part == "commands" else ""
                 wrong.append(f"{part}: {name} is {does}, expected {should} {why}".rstrip())
     wrong.extend(f"not seen: {what}" for what in expected.get("saw", []) if what not in outcome["saw"])
