@@ -40,7 +40,7 @@ std::string not_found(const std::string& word, const ProcRoot& proc) {
   if (const auto pid = parse_number<pid_t>(word); pid && *pid > 0) {
     const std::string problem = missing_process(proc, *pid);
     return fmt::format(
-        "{}, and no channel with that number",
+        "no channel {}, and {}", *pid,
         problem.empty() ? fmt::format("process {} could not be seen", *pid) : problem);
   }
   const size_t colon = word.find(':');

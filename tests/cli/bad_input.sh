@@ -128,7 +128,7 @@ sleep 0 &
 gone=$!
 wait $gone
 expect 2 "ipcscope: no process $gone" ls -p $gone
-expect 2 "ipcscope: no process $gone, and no channel with that number" show $gone
+expect 2 "ipcscope: no channel $gone, and no process $gone" show $gone
 expect 2 "ipcscope: no process or thread $gone" why $gone
 expect 2 "ipcscope: no process or thread $gone" locks -p $gone
 expect 2 "ipcscope: no process $gone" trace -p $gone

@@ -37,7 +37,7 @@ STATIC = "build/static/bin/ipcscope"
 EXPECTED = f"{HERE}/kernels.json"
 SUITES = [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
           ("debian", "trixie-backports")]
-MODULES = ["inet_diag", "tcp_diag", "udp_diag", "unix_diag", "af_packet"]
+MODULES = ["inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "netlink_diag", "af_packet", "af_packet_diag"]
 EXIT_BY_GUEST = 42 * 2 + 1  # what isa-debug-exit makes of the value that the guest writes
 BOOT_SECONDS = 1500
 # Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
