@@ -232,6 +232,8 @@ def compare(case, outcome, status):
     for name, state in outcome["commands"].items():
         if state >= 124:
             wrong.append(f"{name} ended with {state}: {outcome['complaints'][name][2]}")
+    if not expected:
+        return [*wrong, "nothing is recorded: --update does"]
     for part in ("commands", "capabilities", "selftest"):
         for name in sorted({*expected.get(part, {}), *outcome[part]}):
             should, does = expected.get(part, {}).get(name), outcome[part].get(name)
