@@ -61,7 +61,10 @@ static __always_inline u64 argument_of(u64 regs, u32 index) {
 static __always_inline s64 number_of_call(u64 regs) {
   return (s64)(s32)GET(regs, pt_regs, syscallno);
 }
-static __always_inline bool is_native(u64 regs) { return true; }
+#define PSR_MODE32_BIT 0x10 /* a 32-bit program has other numbers (asm/ptrace.h) */
+static __always_inline bool is_native(u64 regs) {
+  return !(GET(regs, pt_regs, pstate) & PSR_MODE32_BIT);
+}
 #else
 static __always_inline u64 argument_of(u64 regs, u32 index) {
   switch (index) {

@@ -343,6 +343,7 @@
   PLACE(pt_regs, regs, regs)            \
   FIELD(pt_regs, sp, sp, u64)           \
   FIELD(pt_regs, pc, pc, u64)           \
+  FIELD(pt_regs, pstate, pstate, u64)   \
   FIELD(pt_regs, orig_x0, orig_x0, u64) \
   FIELD(pt_regs, syscallno, syscallno, u32)
 #else

@@ -8,6 +8,7 @@
 
 #define PF_EXITING 4
 #define USER_CODE_SEGMENT 0x33 /* arch/x86/include/asm/segment.h */
+#define PSR_MODE32_BIT 0x10    /* arch/arm64/include/asm/ptrace.h */
 
 static __always_inline struct task_struct *this_thread(void) {
 #ifdef DIRECT_READS
@@ -39,6 +40,9 @@ static __always_inline bool read_number(u64 regs, struct call_registers *call) {
   }
   call->number = GET_TRUSTED(regs, pt_regs, orig_ax);
 #elif defined(__TARGET_ARCH_arm64)
+  if (GET_TRUSTED(regs, pt_regs, pstate) & PSR_MODE32_BIT) {
+    return false;
+  }
   call->number = (u64)(s64)(s32)GET_TRUSTED(regs, pt_regs, syscallno);
 #endif
   return call->number < LOCK_CALLS;

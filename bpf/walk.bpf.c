@@ -183,7 +183,8 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
 }
 
 static void read_registers(struct task_struct *task, struct thread_record *thread) {
-  const u64 regs = VIEW(saved_registers(task), pt_regs);
+  const u64 saved = saved_registers(task);
+  const u64 regs = VIEW(saved, pt_regs);
 #if defined(__TARGET_ARCH_x86)
   thread->syscall = (s64)READ(regs, pt_regs, orig_ax);
   thread->args[0] = READ(regs, pt_regs, di);
@@ -195,13 +196,13 @@ static void read_registers(struct task_struct *task, struct thread_record *threa
   thread->stack = READ(regs, pt_regs, sp);
   thread->instruction = READ(regs, pt_regs, ip);
 #elif defined(__TARGET_ARCH_arm64)
-  thread->syscall = READ(regs, pt_regs, syscallno);
+  thread->syscall = (s64)(s32)READ(regs, pt_regs, syscallno);
   thread->args[0] = READ(regs, pt_regs, orig_x0);
-  thread->args[1] = read_word(ADDRESS(regs, pt_regs, regs) + 8);
-  thread->args[2] = read_word(ADDRESS(regs, pt_regs, regs) + 16);
-  thread->args[3] = read_word(ADDRESS(regs, pt_regs, regs) + 24);
-  thread->args[4] = read_word(ADDRESS(regs, pt_regs, regs) + 32);
-  thread->args[5] = read_word(ADDRESS(regs, pt_regs, regs) + 40);
+  thread->args[1] = read_word(ADDRESS(saved, pt_regs, regs) + 8);
+  thread->args[2] = read_word(ADDRESS(saved, pt_regs, regs) + 16);
+  thread->args[3] = read_word(ADDRESS(saved, pt_regs, regs) + 24);
+  thread->args[4] = read_word(ADDRESS(saved, pt_regs, regs) + 32);
+  thread->args[5] = read_word(ADDRESS(saved, pt_regs, regs) + 40);
   thread->stack = READ(regs, pt_regs, sp);
   thread->instruction = READ(regs, pt_regs, pc);
 #endif
