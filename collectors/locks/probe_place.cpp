@@ -7,6 +7,8 @@
 
 namespace ipcscope {
 
+#if defined(__x86_64__)
+
 namespace {
 
 constexpr int stack_pointer = 4, second_register = 6, first_register = 7;  // rsp, rsi, rdi
@@ -222,7 +224,6 @@ std::optional<int64_t> jump_of(std::span<const uint8_t> code) {
 
 ProbePlace choose_probe_place(std::span<const uint8_t> code, bool second_argument,
                               const std::function<bool(size_t)>& is_target) {
-#if defined(__x86_64__)
   size_t at = 0;
   while (at < std::min(code.size(), probe_reach) && (at == 0 || !is_target(at))) {
     Instruction instruction(code.subspan(at));
@@ -237,9 +238,6 @@ ProbePlace choose_probe_place(std::span<const uint8_t> code, bool second_argumen
     }
     at += instruction.length();
   }
-#else
-  (void)code, (void)second_argument, (void)is_target;
-#endif
   return {};
 }
 
@@ -261,5 +259,20 @@ std::vector<uint64_t> jump_targets(std::span<const uint8_t> text, uint64_t text_
   targets.erase(std::unique(targets.begin(), targets.end()), targets.end());
   return targets;
 }
+
+#else
+
+// Instructions of other architectures are not known here: each probe is at its function's entry.
+ProbePlace choose_probe_place(std::span<const uint8_t> /*code*/, bool /*second_argument*/,
+                              const std::function<bool(size_t)>& /*is_target*/) {
+  return {};
+}
+
+std::vector<uint64_t> jump_targets(std::span<const uint8_t> /*text*/, uint64_t /*text_address*/,
+                                   std::span<const uint64_t> /*entries*/) {
+  return {};
+}
+
+#endif
 
 }  // namespace ipcscope
