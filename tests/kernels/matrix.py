@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # usage: ./dev test kernels [NAME...] [--update]      --man: prints man/ipcscope-kernels.7
+#                                                     --architectures: of these cases
 #
 # NAME: of a case in kernels.json; none: all. --update writes what came out into that file, to be
 # read before it is committed, and then the manual page. Packages come from the mirrors in this
@@ -28,81 +29,49 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
+import archive  # noqa: E402
 import page  # noqa: E402
+import sysroot  # noqa: E402
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = "build/kernels"
-BIN = "build/release/bin"
-STATIC = "build/static/bin/ipcscope"
 EXPECTED = f"{HERE}/kernels.json"
-SUITES = [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
-          ("debian", "trixie-backports")]
 MODULES = ["inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "netlink_diag", "af_packet", "af_packet_diag"]
 EXIT_BY_GUEST = 42 * 2 + 1  # what isa-debug-exit makes of the value that the guest writes
 BOOT_SECONDS = 1500
-# Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
-CPU = "max,-cx16"
 # One thread for all CPUs of a guest: on several, code that another CPU patches (static keys) was run
 # half patched now and then, and 6.12 panicked. Two guests at once use two CPUs anyway.
 ACCELERATOR = "tcg,thread=single"
-
-
-def mirror():
-    """The root of the mirror that this machine has its own packages from."""
-    found = set()
-    for path in glob.glob("/etc/apt/sources.list") + glob.glob("/etc/apt/sources.list.d/*"):
-        with open(path, encoding="utf-8", errors="replace") as file:
-            found.update(re.findall(r"^(?:URIs:|deb(?: \[.*\])?)\s*(\S+)/debian/?(?:\s|$)", file.read(), re.M))
-    return sorted(found)[0] if found else "http://deb.debian.org"
-
-
-def apt(*command):
-    """Output of an apt command that knows nothing of this machine's packages."""
-    environment = {**os.environ, "APT_CONFIG": f"{os.path.abspath(CACHE)}/apt.conf", "LC_ALL": "C"}
-    result = subprocess.run(command, env=environment, cwd=f"{CACHE}/packages", capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise OSError(f"{' '.join(command)}: {result.stderr.strip() or result.stdout.strip()}")
-    return result.stdout
-
-
-def open_archive():
-    root = os.path.abspath(CACHE)
-    for directory in ("packages", "state/lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d"):
-        os.makedirs(f"{root}/{directory}", exist_ok=True)
-    open(f"{root}/status", "a", encoding="utf-8").close()
-    with open(f"{root}/apt.conf", "w", encoding="utf-8") as file:
-        file.write(f'Dir::State "{root}/state"; Dir::State::status "{root}/status"; Dir::Cache "{root}/cache";\n'
-                   f'Dir::Etc "{root}/etc"; Dir::Etc::sourcelist "{root}/sources.list"; Dir::Etc::sourceparts "-";\n'
-                   'APT::Architecture "amd64"; APT::Architectures { "amd64"; }; APT::Sandbox::User "root";\n'
-                   'Acquire::Languages "none";\n')
-    with open(f"{root}/sources.list", "w", encoding="utf-8") as file:
-        for archive, suite in SUITES:
-            file.write("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                       f"{mirror()}/{archive} {suite} main\n")
-    apt("apt-get", "update", "-q")
-    return apt("apt-cache", "pkgnames", "linux-").split()
-
-
-def version_key(name):
-    return [int(number) for number in re.findall(r"\d+", name)]
-
-
-def fetch(names, pattern):
-    """The directory with image and modules of the newest kernel whose package name matches."""
-    images = sorted((name for name in names if re.fullmatch(pattern, name)), key=version_key)
-    if not images:
-        raise OSError(f"no package matches {pattern}")
-    release = images[-1].removeprefix("linux-image-")
-    tree = f"{CACHE}/{release}"
-    if not os.path.exists(f"{tree}/complete"):
-        parts = [part for part in (f"linux-binary-{release}", f"linux-modules-{release}") if part in names]
-        for package in parts or [images[-1]]:
-            apt("apt-get", "download", "-q", package)
-            for archive in glob.glob(f"{CACHE}/packages/{package}_*.deb"):
-                subprocess.run(["dpkg-deb", "-x", archive, tree], check=True)
-                os.remove(archive)
-        open(f"{tree}/complete", "w", encoding="utf-8").close()
-    return tree
+# Of each architecture: where its packages are kept and come from, what is put into the guest, how qemu is
+# told what machine it is, and what init gets for its console and for the line where it speaks.
+MACHINES = {
+    "amd64": {
+        "cache": CACHE,
+        "suites": [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
+                   ("debian", "trixie-backports")],
+        "programs": ["build/release/bin/ipcscope", "build/release/bin/ipcscope-fixture", "build/release/bin/ipcscope-live",
+                     "setpriv", "unshare", "busybox"],
+        "live": "build/release/bin",
+        "static": "build/static/bin/ipcscope",
+        # Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
+        "qemu": ["qemu-system-x86_64", "-M", "pc", "-cpu", "max,-cx16"],
+        "devices": ["-serial", "chardev:said", "-device", "isa-debug-exit,iobase=0x501,iosize=2"],
+        "exits": True,
+        "lines": "console=ttyS0 ipcscope.line=ttyS1",
+    },
+    "arm64": {
+        "cache": sysroot.CACHE,
+        "suites": sysroot.SUITES,
+        "programs": ["build/arm64/bin/ipcscope", "build/arm64/bin/ipcscope-fixture", f"{sysroot.SYSROOT}/bin/busybox"],
+        "live": None,
+        "static": None,
+        "qemu": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"],
+        # This machine has one serial port, and nothing to exit by.
+        "devices": ["-device", "pci-serial,chardev=said"],
+        "exits": False,
+        "lines": "console=ttyAMA0 ipcscope.line=ttyS0",
+    },
+}
 
 
 def find(tree, pattern):
@@ -124,24 +93,29 @@ def copy_program(path, root):
             shutil.copy(library, target)
 
 
-def pack(tree):
+def machine_of(case):
+    return MACHINES[case.get("architecture", "amd64")]
+
+
+def pack(tree, machine):
     """The initramfs for a kernel: ipcscope, its fixtures, busybox and this folder's init."""
     root = f"{tree}/root"
     shutil.rmtree(root, ignore_errors=True)
     for directory in ("proc", "sys", "dev", "tmp", "run", "etc", "modules", "usr/bin"):
         os.makedirs(f"{root}/{directory}")
     os.symlink("usr/bin", f"{root}/bin")
-    for program in (f"{BIN}/ipcscope", f"{BIN}/ipcscope-fixture", f"{BIN}/ipcscope-live", "setpriv", "unshare"):
+    for program in machine["programs"]:
         copy_program(program, root)
-    # The live tests know where the programs and the page of the JSON are that they were built with.
-    os.makedirs(os.path.dirname(f"{root}{os.path.abspath(BIN)}"))
-    os.symlink("/usr/bin", f"{root}{os.path.abspath(BIN)}")
-    os.makedirs(f"{root}{os.path.abspath('man')}")
-    shutil.copy("man/ipcscope-json.5", f"{root}{os.path.abspath('man')}/")
-    if os.path.exists(STATIC):
-        shutil.copy(STATIC, f"{root}/usr/bin/ipcscope-static")
-    copy_program("busybox", root)
-    subprocess.run(["gcc", "-O2", "-static", "-o", f"{root}/usr/bin/leave", f"{HERE}/leave.c"], check=True)
+    if machine["live"]:
+        # The live tests know where the programs and the page of the JSON are that they were built with.
+        there = os.path.abspath(machine["live"])
+        os.makedirs(os.path.dirname(f"{root}{there}"))
+        os.symlink("/usr/bin", f"{root}{there}")
+        os.makedirs(f"{root}{os.path.abspath('man')}")
+        shutil.copy("man/ipcscope-json.5", f"{root}{os.path.abspath('man')}/")
+    if machine["static"]:
+        shutil.copy(machine["static"], f"{root}/usr/bin/ipcscope-static")
+        subprocess.run(["gcc", "-O2", "-static", "-o", f"{root}/usr/bin/leave", f"{HERE}/leave.c"], check=True)
     applets = subprocess.run(["busybox", "--list"], capture_output=True, text=True, check=True).stdout.split()
     for applet in applets:
         if not os.path.lexists(f"{root}/usr/bin/{applet}"):
@@ -166,14 +140,13 @@ def pack(tree):
 
 def boot(tree, initramfs, case):
     """What the guest said on its second line, and the exit status of qemu."""
-    name = case["name"]
+    name, machine = case["name"], machine_of(case)
     said, console = f"{CACHE}/{name}.out", f"{CACHE}/{name}.console"
     command = [
-        "qemu-system-x86_64", "-M", "pc", "-accel", ACCELERATOR, "-cpu", CPU, "-m", "1024", "-smp", str(case.get("cpus", 2)),
+        *machine["qemu"], "-accel", ACCELERATOR, "-m", "1024", "-smp", str(case.get("cpus", 2)),
         "-kernel", find(tree, "vmlinuz*"), "-initrd", initramfs, "-nographic", "-no-reboot", "-nic", "none",
-        "-append", f"console=ttyS0 quiet panic=-1 ipcscope.variant={case.get('variant', 'plain')} {case.get('cmdline', '')}",
-        "-monitor", "none", "-serial", f"file:{console}", "-serial", f"file:{said}",
-        "-device", "isa-debug-exit,iobase=0x501,iosize=2"]
+        "-append", f"{machine['lines']} quiet panic=-1 ipcscope.variant={case.get('variant', 'plain')} {case.get('cmdline', '')}",
+        "-monitor", "none", "-serial", f"file:{console}", "-chardev", f"file,id=said,path={said}", *machine["devices"]]
     try:
         status = subprocess.run(command, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL, capture_output=True,
                                 check=False).returncode
@@ -226,8 +199,9 @@ def compare(case, outcome, status):
     """Lines about what is not as expected; none: the case passes."""
     expected = case.get("expected", {})
     wrong = [f"kernel log: {line}" for line in outcome["trouble"]]
-    # Where lockdown refuses ports, the guest can only say that it has come to its end.
-    if not outcome["ended"] or status != (0 if "lockdown" in case.get("cmdline", "") else EXIT_BY_GUEST):
+    # Where lockdown refuses ports, or there are none, the guest can only say that it has come to its end.
+    exits = machine_of(case)["exits"] and "lockdown" not in case.get("cmdline", "")
+    if not outcome["ended"] or status != (EXIT_BY_GUEST if exits else 0):
         wrong.append(f"the guest did not come to its end: qemu exited with {status}")
     for name, state in outcome["commands"].items():
         if state >= 124:
@@ -290,11 +264,15 @@ def write_expected(data):
 
 def fetch_all(data, cases):
     """For each kernel that a case wants: its directory and its initramfs."""
-    names, trees = open_archive(), {}
+    packages, trees = {}, {}
     for case in cases:
-        if case["kernel"] not in trees:
-            tree = fetch(names, data["kernels"][case["kernel"]])
-            trees[case["kernel"]] = tree, pack(tree)
+        machine, kernel = machine_of(case), case["kernel"]
+        where = machine["cache"]
+        if where not in packages:
+            packages[where] = archive.Archive(where, case.get("architecture", "amd64"), machine["suites"])
+        if kernel not in trees:
+            tree = packages[where].kernel(data["kernels"][kernel])
+            trees[kernel] = tree, pack(tree, machine)
     return trees
 
 
@@ -304,11 +282,15 @@ def main():
     if sys.argv[1:] == ["--man"]:
         page.write(data, sys.stdout)
         return
-    wanted = [argument for argument in sys.argv[1:] if argument != "--update"]
+    options = {argument for argument in sys.argv[1:] if argument.startswith("--")}
+    wanted = [argument for argument in sys.argv[1:] if argument not in options]
     cases = [case for case in data["cases"] if not wanted or case["name"] in wanted]
     unknown = set(wanted) - {case["name"] for case in data["cases"]}
     if unknown:
         sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(c['name'] for c in data['cases'])}")
+    if "--architectures" in options:
+        print(*sorted({case.get("architecture", "amd64") for case in cases}))
+        return
     begin = time.monotonic()
     try:
         trees = fetch_all(data, cases)
@@ -332,7 +314,7 @@ def main():
             failed += bool(wrong)
             case["expected"] = {part: outcome[part] for part in ("capabilities", "commands", "saw", "selftest")}
     print(f"kernels: {len(cases) - failed} passed, {failed} failed, {time.monotonic() - begin:.0f} s")
-    if "--update" in sys.argv[1:]:
+    if "--update" in options:
         write_expected(data)
         with open("man/ipcscope-kernels.7", "w", encoding="utf-8") as file:
             page.write(data, file)

@@ -3,6 +3,7 @@
 
 # What a person calls the cases, and what they say about them.
 VERSIONS = ["5.10", "6.1", "6.12", "6.18", "newest"]
+ARM64 = ["arm64-6.1", "arm64-newest"]
 VARIANTS = {
     "lockdown": "booted with lockdown=confidentiality",
     "no-btf": "/sys/kernel/btf is hidden",
@@ -87,7 +88,7 @@ def write(data, out):
         ".Nd what ipcscope can do on which kernel", ".Sh DESCRIPTION",
         "Every line of these tables is tested:",
         ".Ql ./dev test kernels",
-        "boots Debian's kernels for x86-64 with",
+        "boots Debian's kernels for x86-64 and arm64 with",
         ".Xr ipcscope 1",
         "inside, compares what",
         ".Ql ipcscope doctor",
@@ -113,8 +114,20 @@ def write(data, out):
         "Which command gives an answer:",
         ".Pp",
         *command_table(cases, VERSIONS),
+        ".Sh KERNELS FOR ARM64",
+        "As root, with the programs of the preset arm64, which are linked statically.",
+        "Where",
+        ".Ic locks Fl Fl deep",
+        "looks into the C library it is at the first instruction of each function,",
+        "which costs more than the places that it finds on x86-64.",
+        ".Pp",
+        *capability_table(cases, ARM64),
+        ".Pp",
+        "Which command gives an answer:",
+        ".Pp",
+        *command_table(cases, ARM64),
         ".Sh VARIANTS",
-        "On 6.12 where nothing else is said:",
+        "On 6.12 for x86-64 where nothing else is said:",
         ".Bl -tag -width four-cpus",
     ]
     for name, meaning in VARIANTS.items():
