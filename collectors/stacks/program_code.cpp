@@ -28,6 +28,19 @@ bool uses_32_bits(AddressSpace& space) {
          ident[EI_CLASS] == ELFCLASS32;
 }
 
+/// What a word of the stack is without the signature that a return address may have on arm64
+/// (pointer authentication): it is in the bits above those of a program's addresses.
+uint64_t without_signature([[maybe_unused]] const AddressSpace& space, uint64_t word) {
+#if defined(__aarch64__)
+  constexpr uint64_t most_address = (uint64_t{1} << 48) - 1;
+  if (word > most_address) {
+    const UserMapping* const mapping = space.find(word & most_address);
+    return mapping != nullptr && mapping->executable ? word & most_address : word;
+  }
+#endif
+  return word;
+}
+
 /// Whether the program itself has line information. That of a separate file is not used: it takes
 /// 25 ms to decompress that of the C library alone.
 bool has_lines(Dwfl_Module* module) {
@@ -225,7 +238,7 @@ bool ProgramCode::State::memory_read(Dwfl* /*dwfl*/, Dwarf_Addr address, Dwarf_W
   }
   uint64_t value = 0;
   const bool done = state.space.read(address, &value, state.narrow ? 4 : 8);
-  *result = value;
+  *result = without_signature(state.space, value);
   return done;
 }
 
