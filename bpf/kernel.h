@@ -49,6 +49,8 @@ KERNEL_LAYOUT(LAYOUT_NOTHING, LAYOUT_VALUE, LAYOUT_NOTHING)
 
 #define OFFSET(structure, member) layout.offset[KERNEL_MEMBER_##structure##_##member]
 #define HAS(structure, member) (OFFSET(structure, member) != MEMBER_ABSENT)
+/* Of a task, until 5.15 told where its registers are (THREAD_SIZE of x86 and arm64). */
+#define STACK_SIZE (layout.page_size > 16384 ? layout.page_size : 16384)
 #define SIZE(structure) layout.size[KERNEL_TYPE_##structure]
 
 /*

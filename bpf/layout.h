@@ -383,6 +383,7 @@ struct kernel_layout {
   u32 id[KERNEL_TYPES];   /* in the BTF of vmlinux; 0 when it is not there */
   u32 size[KERNEL_TYPES]; /* bytes */
   u32 offset[KERNEL_MEMBERS];
+  u32 page_size; /* bytes */
 };
 
 #endif

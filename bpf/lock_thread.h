@@ -76,7 +76,7 @@ static __always_inline u64 registers_of(struct task_struct *task) {
   if (HAS_HELPER(task_pt_regs)) {
     return (u64)bpf_task_pt_regs(task);
   }
-  return GET_TRUSTED(task, task_struct, stack) + 16384 - SIZE(pt_regs); /* 5.10 to 5.14 */
+  return GET_TRUSTED(task, task_struct, stack) + STACK_SIZE - SIZE(pt_regs); /* 5.10 to 5.14 */
 }
 
 /** The number that a struct pid has in ipcscope's PID namespace; 0 when it has none there. */

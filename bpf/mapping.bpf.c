@@ -40,7 +40,7 @@ int mappings(struct bpf_iter__task_vma *ctx) {
   record->head.pid = own_number(task);
   record->start = READ(area, vm_area_struct, start);
   record->end = READ(area, vm_area_struct, end);
-  record->offset = READ(area, vm_area_struct, pgoff) << 12;
+  record->offset = READ(area, vm_area_struct, pgoff) * layout.page_size;
   record->object = (u64)inode;
   record->inode = READ(inode, inode, ino);
   record->device = READ(READ(inode, inode, sb), super_block, dev);

@@ -20,8 +20,8 @@ static __always_inline u64 saved_registers(struct task_struct *task) {
   if (HAS_HELPER(task_pt_regs)) {
     return (u64)bpf_task_pt_regs(task);
   }
-  /* 5.10 to 5.14: the registers end where the stack of 16 KiB ends. */
-  return GET(task, task_struct, stack) + 16384 - SIZE(pt_regs);
+  /* 5.10 to 5.14: the registers end where the stack ends. */
+  return GET(task, task_struct, stack) + STACK_SIZE - SIZE(pt_regs);
 }
 
 #endif

@@ -387,6 +387,7 @@ class Contents {
 kernel_layout find_kernel_layout(std::span<const std::byte> vmlinux,
                                  const std::vector<std::span<const std::byte>>& modules) {
   kernel_layout layout{};
+  layout.page_size = static_cast<uint32_t>(::sysconf(_SC_PAGESIZE));
   Types types;
   Choice choice(layout, types);
   std::vector<std::pair<uint32_t, size_t>> found;
