@@ -93,7 +93,7 @@ constexpr SystemCall calls[] = {
     {SYS_vfork, "vfork"},
 #endif
     {SYS_clone, "clone"},
-    {SYS_clone3, "clone"},
+    {SYS_clone3, "clone", new_process},
 #ifdef SYS_pause
     {SYS_pause, "sigwait"},
 #endif

@@ -27,6 +27,7 @@ enum class Blocking : uint8_t {
   futex,
   futex2,
   futex_vector,
+  new_process,  ///< clone3(): the child, when the flags in struct clone_args say so
 };
 
 /// How a caller says how long it wants to wait.

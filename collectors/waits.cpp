@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -72,6 +73,18 @@ int64_t now(clockid_t clock) {
 /// has its stack that low.
 bool is_compat(const Thread& thread) {
   return sizeof(void*) == 8 && thread.stack >> 32 == 0 && thread.instruction >> 32 == 0;
+}
+
+/// What a system call without a name of its own for it is: pause() is one that polls nothing for
+/// ever, and vfork() a clone, where newer architectures lack these calls.
+const char* operation_of(const Thread& thread, const SystemCall& call) {
+  if (call.blocking == Blocking::poll && thread.args[1] == 0) {
+    const bool for_ever =
+        call.limit == TimeLimit::milliseconds ? as_int(thread.args[2]) < 0 : thread.args[2] == 0;
+    return for_ever ? "sigwait" : call.operation;
+  }
+  const bool is_vfork = thread.syscall == SYS_clone && (thread.args[0] & CLONE_VFORK) != 0;
+  return is_vfork ? "vfork" : call.operation;
 }
 
 class WaitDecoder {
@@ -210,7 +223,7 @@ void WaitDecoder::begin(ThreadIndex index) {
     return;
   }
   const SystemCall& call = *pending.call;
-  pending.operation = call.operation;
+  pending.operation = operation_of(thread, call);
   const auto argument = [&](int number) { return thread.args[static_cast<size_t>(number)]; };
   const auto ask = [&](uint64_t address, size_t size) {
     return memory_.add(thread.process, thread.tid, address, size);
@@ -248,6 +261,9 @@ void WaitDecoder::begin(ThreadIndex index) {
       }
       break;
     }
+    case Blocking::new_process:
+      pending.array[0] = ask(argument(0), sizeof(uint64_t));  // clone_args.flags
+      break;
     case Blocking::waitid:
       if (as_int(argument(0)) == pidfd_type) {
         watch(pending, thread, as_int(argument(1)), false);
@@ -469,6 +485,11 @@ void WaitDecoder::end(const Pending& pending) {
   wait.timeout_ns = pending.call->limit == TimeLimit::none ? std::nullopt : limit(pending);
   switch (pending.call->blocking) {
     case Blocking::other:
+      break;
+    case Blocking::new_process:
+      if ((memory_.value<uint64_t>(pending.array[0]).value_or(0) & CLONE_VFORK) != 0) {
+        wait.operation = "vfork";
+      }
       break;
     case Blocking::semaphore_set:
       wait.channel = system_v(thread, "sem");

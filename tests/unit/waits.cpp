@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <future>
 #include <thread>
 #include <vector>
@@ -208,9 +210,36 @@ TEST_CASE("waits: poll and select read what is watched", "[waits]") {
   CHECK(host.waits(1000002) == "select pipe:3");
   CHECK(host.waits(1000003) == "poll");
 #ifdef SYS_poll
+  CHECK(host.waits(1000004) == "sigwait");
   CHECK_FALSE(host.wait(1000004).timeout_ns);
+  CHECK(host.waits(1000005) == "poll");
   CHECK(host.wait(1000005).timeout_ns == 20'000'000U);
 #endif
+}
+
+TEST_CASE("waits: pause and vfork are other calls where they have none of their own", "[waits]") {
+  Host host;
+  const timespec limit{1, 0};
+  const uint64_t flags = CLONE_VM | CLONE_VFORK, none = CLONE_VM;
+  host.thread(own(), SYS_ppoll, {0, 0, 0, 0});
+  host.thread(1000001, SYS_ppoll, {0, 0, address_of(&limit)});
+  host.thread(1000002, SYS_clone, {flags | SIGCHLD});
+  host.thread(1000003, SYS_clone, {none | SIGCHLD});
+  host.finish();
+  CHECK(host.waits(own()) == "sigwait");
+  CHECK(host.waits(1000001) == "poll");
+  CHECK(host.waits(1000002) == "vfork");
+  CHECK(host.waits(1000003) == "clone");
+}
+
+TEST_CASE("waits: a clone3 whose flags say vfork", "[waits]") {
+  const auto [flags, operation] = GENERATE(
+      table<uint64_t, const char*>({{CLONE_VM | CLONE_VFORK, "vfork"}, {CLONE_VM, "clone"}}));
+  Host host;
+  const uint64_t given[8] = {flags};
+  host.thread(own(), SYS_clone3, {address_of(given), sizeof given});
+  host.finish();
+  CHECK(host.waits(own()) == operation);
 }
 
 TEST_CASE("waits: a splice waits at the side that its pipe tells", "[waits]") {
