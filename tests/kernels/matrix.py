@@ -10,8 +10,11 @@
 # are kept in build/kernels, with what each guest said (NAME.out) and its console (NAME.console).
 # Exit status: 0 all as expected; 1 not; 77 a kernel cannot be fetched, which is 1 with CI=true.
 #
-# To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a
-# line in SUITES when no suite there has it, and a case with its name. To add a variant: a case with
+# Cases with "architecture": "arm64" run what the preset arm64 builds, with the libraries that sysroot.py
+# fetches; the other ones what release and static do.
+#
+# To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a line
+# in the suites of its machine when none there has it, and a case with its name. To add a variant: a case with
 # "variant", and what that word means in init. To add a command: a line in the file commands, behind
 # VARIANT: when only one variant runs it (selftest and live run nothing else); what has to be in its output is in look() of init. Then
 # --update for these cases, and read the difference: a capability that is missing there has to be
