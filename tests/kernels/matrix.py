@@ -45,11 +45,53 @@ BOOT_SECONDS = 1500
 # One thread for all CPUs of a guest: on several, code that another CPU patches (static keys) was run
 # half patched now and then, and 6.12 panicked. Two guests at once use two CPUs anyway.
 ACCELERATOR = "tcg,thread=single"
+
+
+def find(tree, pattern):
+    found = glob.glob(f"{tree}/**/{pattern}", recursive=True)
+    return found[0] if found else None
+
+
+def libraries_of(path):
+    """The files that a program is linked with, and where they have to be."""
+    linked = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
+    return {library: library for library in re.findall(r"(/\S+) \(0x", linked)}
+
+
+def foreign_libraries_of(path):
+    """The same, of a program for arm64."""
+    found, left = {}, [path]
+    while left:
+        said = subprocess.run(["readelf", "-d", "-l", left.pop()], capture_output=True, text=True, check=True).stdout
+        for name in re.findall(r"\(NEEDED\).*\[(.*)\]|program interpreter: /lib/(\S+)\]", said):
+            name = "".join(name)
+            places = [f"{sysroot.SYSROOT}/{directory}/aarch64-linux-gnu/{name}" for directory in ("lib", "usr/lib")]
+            library = next((place for place in places if os.path.exists(place)), None)
+            if library and library not in found:
+                found[library] = f"/lib/{name}"
+                left.append(library)
+    return found
+
+
+def copy_program(path, root, libraries):
+    """A program under its name, with the libraries that it is linked with."""
+    path = shutil.which(path) or path
+    os.makedirs(f"{root}/usr/bin", exist_ok=True)
+    shutil.copy(path, f"{root}/usr/bin/")
+    subprocess.run(["strip", "--strip-debug", f"{root}/usr/bin/{os.path.basename(path)}"], check=False, capture_output=True)
+    for library, place in libraries(path).items():
+        target = f"{root}{place}"
+        if not os.path.exists(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copy(library, target)
+
+
 # Of each architecture: where its packages are kept and come from, what is put into the guest, how qemu is
 # told what machine it is, and what init gets for its console and for the line where it speaks.
 MACHINES = {
     "amd64": {
         "cache": CACHE,
+        "libraries": libraries_of,
         "suites": [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
                    ("debian", "trixie-backports")],
         "programs": ["build/release/bin/ipcscope", "build/release/bin/ipcscope-fixture", "build/release/bin/ipcscope-live",
@@ -64,6 +106,7 @@ MACHINES = {
     },
     "arm64": {
         "cache": sysroot.CACHE,
+        "libraries": foreign_libraries_of,
         "suites": sysroot.SUITES,
         "programs": ["build/arm64/bin/ipcscope", "build/arm64/bin/ipcscope-fixture", f"{sysroot.SYSROOT}/bin/busybox"],
         "live": None,
@@ -75,25 +118,6 @@ MACHINES = {
         "lines": "console=ttyAMA0 ipcscope.line=ttyS0",
     },
 }
-
-
-def find(tree, pattern):
-    found = glob.glob(f"{tree}/**/{pattern}", recursive=True)
-    return found[0] if found else None
-
-
-def copy_program(path, root):
-    """A program under its name, with the libraries that it is linked with."""
-    path = shutil.which(path) or path
-    os.makedirs(f"{root}/usr/bin", exist_ok=True)
-    shutil.copy(path, f"{root}/usr/bin/")
-    subprocess.run(["strip", "--strip-debug", f"{root}/usr/bin/{os.path.basename(path)}"], check=False, capture_output=True)
-    linked = subprocess.run(["ldd", path], capture_output=True, text=True, check=False).stdout
-    for library in re.findall(r"(/\S+) \(0x", linked):
-        target = f"{root}{library}"
-        if not os.path.exists(target):
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            shutil.copy(library, target)
 
 
 def machine_of(case):
@@ -108,7 +132,7 @@ def pack(tree, machine):
         os.makedirs(f"{root}/{directory}")
     os.symlink("usr/bin", f"{root}/bin")
     for program in machine["programs"]:
-        copy_program(program, root)
+        copy_program(program, root, machine["libraries"])
     if machine["live"]:
         # The live tests know where the programs and the page of the JSON are that they were built with.
         there = os.path.abspath(machine["live"])
