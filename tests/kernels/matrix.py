@@ -254,7 +254,7 @@ def run_case(case, tree, initramfs):
     return case, understand(lines), status, time.monotonic() - begin
 
 
-HEADING = (f"{'case':11}{'kernel':29}{'time':>5}  {'capabilities':>12} {'commands':>9} {'selftest':>9} "
+HEADING = (f"{'case':13}{'kernel':29}{'time':>5}  {'capabilities':>12} {'commands':>9} {'selftest':>9} "
            f"{'look-alikes':>12} {'crashes':>8}")
 
 
@@ -266,7 +266,7 @@ def row(case, outcome, seconds):
     answered = sum(state in (0, 1) for state in outcome["commands"].values())
     crashes = sum(state >= 124 for state in outcome["commands"].values()) + len(outcome["trouble"])
     works = sum(state == "works" for state in outcome["capabilities"].values())
-    return (f"{case['name']:11}{outcome['kernel'] or '-':29}{seconds:>4.0f}s  "
+    return (f"{case['name']:13}{outcome['kernel'] or '-':29}{seconds:>4.0f}s  "
             f"{works:>9}/{len(outcome['capabilities'])} {answered:>6}/{len(outcome['commands'])} "
             f"{sum(result['passed'] for result in results):>6}/{len(results)} "
             f"{sum(result['lookalike_quiet'] for result in healthy):>9}/{len(healthy)} {crashes:>8}")
