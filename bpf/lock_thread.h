@@ -59,8 +59,13 @@ static __always_inline void read_arguments(u64 regs, struct call_registers *call
   call->args[4] = GET_TRUSTED(regs, pt_regs, r8);
   call->args[5] = GET_TRUSTED(regs, pt_regs, r9);
 #elif defined(__TARGET_ARCH_arm64)
-  bpf_probe_read_kernel(call->args, 6 * sizeof *call->args, (void *)ADDRESS(regs, pt_regs, regs));
+  const u64 words = ADDRESS(regs, pt_regs, regs);
   call->args[0] = GET_TRUSTED(regs, pt_regs, orig_x0);
+  call->args[1] = read_word(words + 8);
+  call->args[2] = read_word(words + 16);
+  call->args[3] = read_word(words + 24);
+  call->args[4] = read_word(words + 32);
+  call->args[5] = read_word(words + 40);
 #endif
 }
 
