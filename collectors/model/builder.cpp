@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <tuple>
 
 namespace ipcscope {
 
@@ -190,14 +191,17 @@ Snapshot SnapshotBuilder::finish() {
   for (Thread& thread : s.threads) {
     thread.process = moved(process_at, thread.process);
   }
+  // The leader first: where numbers have come round, it has not the lowest one.
+  const auto follows = [&](const Thread& thread) {
+    return thread.process < s.processes.size() && thread.tid != s.processes[thread.process].pid;
+  };
   const std::vector<uint32_t> thread_at =
       sort_and_map(s.threads, [&](const Thread& a, const Thread& b) {
-        return a.process != b.process ? a.process < b.process : a.tid < b.tid;
+        return std::tuple(a.process, follows(a), a.tid) < std::tuple(b.process, follows(b), b.tid);
       });
   for (uint32_t i = 0; i < s.threads.size(); i++) {
     if (s.threads[i].process < s.processes.size()) {
       Process& process = s.processes[s.threads[i].process];
-      // The leader has the lowest tid except after an exec by another thread; it must come first.
       if (process.thread_count++ == 0) {
         process.first_thread = i;
       }

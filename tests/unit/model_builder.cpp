@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 using namespace ipcscope;
 
@@ -58,6 +59,22 @@ TEST_CASE("an empty snapshot", "[model]") {
   CHECK(snapshot.channels.empty());
   CHECK(snapshot.process(1) == nullptr);
   CHECK(snapshot.thread(1) == nullptr);
+}
+
+TEST_CASE("a process begins with its leader, also where numbers have come round", "[model]") {
+  SnapshotBuilder builder;
+  const ProcessIndex process = add_process(builder, 32700);
+  for (const int tid : {349, 32700, 348, 32701}) {
+    add_thread(builder, process, tid);
+  }
+  const Snapshot snapshot = builder.finish();
+  std::vector<int> tids;
+  for (const Thread& thread : snapshot.threads_of(snapshot.processes[0])) {
+    tids.push_back(thread.tid);
+  }
+  CHECK(tids == std::vector<int>{32700, 348, 349, 32701});
+  REQUIRE(snapshot.thread(32700) != nullptr);
+  CHECK(snapshot.thread(32700)->tid == 32700);
 }
 
 TEST_CASE("everything is put into order", "[model]") {
