@@ -87,9 +87,10 @@ static __always_inline u64 number_of_(u64 pointer) {
  * GET(address, structure, member) is the value of a member; 0 where the address is bad.
  *
  * With DIRECT_READS it is a plain load, which the kernel lets fault: twenty times faster than a
- * helper call, and needs the kfunc bpf_rdonly_cast (6.2). Each use of that costs loading and
- * verifying some fifty instructions, so several members are read through one VIEW(address,
- * structure), by READ(). What was read there as a pointer to a struct is such a view, too.
+ * helper call, and needs the kfunc bpf_rdonly_cast (6.2). Each use of that is some sixteen more
+ * instructions to verify, in the program and in its loader, so several members are read through
+ * one VIEW(address, structure), by READ(). What was read there as a pointer to a struct is such a
+ * view, too.
  */
 #ifdef DIRECT_READS
 /* The verifier has to see each cast with its own type: calls from two branches must not become one.

@@ -19,9 +19,10 @@
 # To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a line
 # in the suites of its machine when none there has it, and a case with its name. To add a variant: a case with
 # "variant", and what that word means in init. To add a command: a line in the file commands, behind
-# VARIANT: when only one variant runs it (selftest and live run nothing else); what has to be in its output is in look() of init. Then
-# --update for these cases, and read the difference: a capability that is missing there has to be
-# missing in that kernel, and the complaint in build/kernels/NAME.out has to say so clearly.
+# VARIANT: when only one variant runs it (selftest and live run nothing else); what has to be in its
+# output is in look() of init. Then --update for these cases, and read the difference: a capability that
+# is missing there has to be missing in that kernel, and the complaint in build/kernels/NAME.out has to
+# say so clearly.
 
 import concurrent.futures
 import glob
