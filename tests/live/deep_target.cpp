@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A program that takes locks in known ways. Prints its pid, does each of these when its input has a
-// further line, prints "done" after each, and ends when its input does.
+// further line, prints "done" after each, and ends when its input does. Before "done" it prints a
+// line for each lock that it timed: name, the nanoseconds that it held the lock at least and at
+// most, all times together (the calls that take it and let it go are not in the first, but in the
+// second), and the most of a single time.
 //
 //   1. takes counted_lock a million times
 //   2. holds held_lock, held_rwlock for reading and for writing, held_recursive twice and
 //      held_semaphore 20 times for 10 ms each; waits at held_condition 20 times for 10 ms
 //   3. takes pairs of locks in orders: inverted_* by two threads in contradicting ones, straight_*
-//   by
-//      two threads in the same, guarded_* and alone_* and tried_* in contradicting ones that can
-//      do no harm
+//      by two threads in the same, guarded_* and alone_* and tried_* in contradicting ones that
+//      can do no harm
 //   4. waits for late_lock, which another thread holds for 300 ms, and holds it for 20 ms itself
 //   5. takes counted_lock again and again until there is a further line
 #include <pthread.h>
 #include <semaphore.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <functional>
@@ -62,35 +66,77 @@ void count() {
   }
 }
 
+using Clock = std::chrono::steady_clock;
+
+/// How long a lock was held, by this program's own clock.
+class Held {
+ public:
+  explicit Held(const char* name) : name_(name) {}
+  void add(Clock::duration least, Clock::duration most) {
+    least_ += least;
+    most_ += most;
+    longest_ = std::max(longest_, most);
+  }
+  /// take, rest and let_go: called one after the other.
+  template <class Take, class Rest, class LetGo>
+  void time(Take take, Rest rest, LetGo let_go) {
+    const auto before = Clock::now();
+    take();
+    const auto taken = Clock::now();
+    rest();
+    const auto rested = Clock::now();
+    let_go();
+    add(rested - taken, Clock::now() - before);
+  }
+  void print() const {
+    std::printf("%s %lld %lld %lld\n", name_, nanoseconds(least_), nanoseconds(most_),
+                nanoseconds(longest_));
+  }
+
+ private:
+  static long long nanoseconds(Clock::duration time) {
+    return std::chrono::nanoseconds(time).count();
+  }
+  const char* name_;
+  Clock::duration least_{}, most_{}, longest_{};
+};
+
+void rest() { usleep(hold_us); }
+
+/// Nobody signals: the lock is let go of until the time is over.
+void wait_at_condition() {
+  timespec end{};
+  clock_gettime(CLOCK_REALTIME, &end);
+  end.tv_nsec += hold_us * 1000;
+  end.tv_sec += end.tv_nsec / 1'000'000'000;
+  end.tv_nsec %= 1'000'000'000;
+  pthread_cond_timedwait(&held_condition, &condition_lock, &end);
+}
+
 void hold() {
+  Held lock("held_lock"), rwlock("held_rwlock"), recursive("held_recursive"),
+      semaphore("held_semaphore"), condition("condition_lock");
   for (int i = 0; i < rounds; i++) {
-    pthread_mutex_lock(&held_lock);
-    usleep(hold_us);
-    pthread_mutex_unlock(&held_lock);
-    pthread_rwlock_rdlock(&held_rwlock);
-    usleep(hold_us);
-    pthread_rwlock_unlock(&held_rwlock);
-    pthread_rwlock_wrlock(&held_rwlock);
-    usleep(hold_us);
-    pthread_rwlock_unlock(&held_rwlock);
-    pthread_mutex_lock(&held_recursive);
-    pthread_mutex_lock(&held_recursive);
-    usleep(hold_us / 2);
-    pthread_mutex_unlock(&held_recursive);
-    usleep(hold_us / 2);
-    pthread_mutex_unlock(&held_recursive);
-    sem_wait(&held_semaphore);
-    usleep(hold_us);
-    sem_post(&held_semaphore);
-    // Nobody signals: the lock is let go of meanwhile.
-    pthread_mutex_lock(&condition_lock);
-    timespec end{};
-    clock_gettime(CLOCK_REALTIME, &end);
-    end.tv_nsec += hold_us * 1000;
-    end.tv_sec += end.tv_nsec / 1'000'000'000;
-    end.tv_nsec %= 1'000'000'000;
-    pthread_cond_timedwait(&held_condition, &condition_lock, &end);
-    pthread_mutex_unlock(&condition_lock);
+    lock.time([] { pthread_mutex_lock(&held_lock); }, rest,
+              [] { pthread_mutex_unlock(&held_lock); });
+    rwlock.time([] { pthread_rwlock_rdlock(&held_rwlock); }, rest,
+                [] { pthread_rwlock_unlock(&held_rwlock); });
+    rwlock.time([] { pthread_rwlock_wrlock(&held_rwlock); }, rest,
+                [] { pthread_rwlock_unlock(&held_rwlock); });
+    recursive.time([] { pthread_mutex_lock(&held_recursive); },
+                   [] {
+                     pthread_mutex_lock(&held_recursive);
+                     usleep(hold_us / 2);
+                     pthread_mutex_unlock(&held_recursive);
+                     usleep(hold_us / 2);
+                   },
+                   [] { pthread_mutex_unlock(&held_recursive); });
+    semaphore.time([] { sem_wait(&held_semaphore); }, rest, [] { sem_post(&held_semaphore); });
+    condition.time([] { pthread_mutex_lock(&condition_lock); }, wait_at_condition,
+                   [] { pthread_mutex_unlock(&condition_lock); });
+  }
+  for (const Held* each : {&lock, &rwlock, &recursive, &semaphore, &condition}) {
+    each->print();
   }
 }
 
@@ -128,15 +174,27 @@ void order() {
 }
 
 void wait_late() {
-  pthread_mutex_lock(&late_lock);
-  std::thread waiter([] {
-    pthread_mutex_lock(&late_lock);
-    usleep(2 * hold_us);
-    pthread_mutex_unlock(&late_lock);
-  });
-  usleep(30 * hold_us);
-  pthread_mutex_unlock(&late_lock);
+  Held holder("late_lock"), late("late_lock");
+  std::thread waiter;
+  Clock::time_point free_at;  // under late_lock
+  const auto rest_and_tell = [&] {
+    waiter = std::thread([&] {
+      pthread_mutex_lock(&late_lock);
+      const auto taken = Clock::now();
+      usleep(2 * hold_us);
+      const auto rested = Clock::now();
+      const auto free = free_at;
+      pthread_mutex_unlock(&late_lock);
+      late.add(rested - taken, Clock::now() - free);
+    });
+    usleep(30 * hold_us);
+    free_at = Clock::now();
+  };
+  holder.time([] { pthread_mutex_lock(&late_lock); }, rest_and_tell,
+              [] { pthread_mutex_unlock(&late_lock); });
   waiter.join();
+  holder.print();
+  late.print();
 }
 
 }  // namespace
