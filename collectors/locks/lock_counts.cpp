@@ -284,7 +284,8 @@ void LockCounts::add_pending(const lock_pending& pending) {
   pair.overtakes += overtakes > wait.overtakes ? overtakes - wait.overtakes : 0;
   pair.overtakes_max = std::max(pair.overtakes_max, overtakes);
   const uint64_t attempts = wait.again != 0 ? 0 : 1;
-  const uint64_t attempt_ns = window_.end_ns - wait.attempt_begin;
+  const uint64_t attempt_ns =
+      window_.end_ns > wait.attempt_begin ? window_.end_ns - wait.attempt_begin : 0;
   pair.attempts += attempts;
   pair.attempt_max_ns = std::max(pair.attempt_max_ns, attempt_ns);
   add_to_write(pair, *use, wait.key, {1, length, attempts, attempt_ns, overtakes});

@@ -210,6 +210,25 @@ TEST_CASE("lock counts: a wait in progress counts from the window's begin", "[lo
   CHECK(lock.pairs[0].attempt_max_ns == end - begin / 2);
 }
 
+TEST_CASE("lock counts: an attempt that begins after the window's end has no length", "[locks]") {
+  // Of two clocks that are read one after the other, the one may be ahead.
+  Counting counting;
+  counting.counts.add_lock(set_key(1), value_of(1, 1'000));
+  lock_pending pending{};
+  pending.wait.key = set_key(1);
+  pending.wait.begin = end + 5;
+  pending.wait.attempt_begin = end + 5;
+  pending.pid = 10;
+  pending.tid = 11;
+  pending.waits = 1;
+  counting.counts.add_pending(pending);
+  const LockWindow window = counting.finish();
+  REQUIRE(window.locks.size() == 1);
+  REQUIRE(window.locks[0].pairs.size() == 1);
+  CHECK(window.locks[0].pairs[0].max_ns == 0);
+  CHECK(window.locks[0].pairs[0].attempt_max_ns == 0);
+}
+
 namespace {
 
 /// Two waits of thread 11 that thread 21 ended, with their thread still.
