@@ -6,15 +6,6 @@
 #include "lock_counts.h"
 #include "lock_place.h"
 
-/*
- * A wait goes on with an attempt when its thread slept nowhere else since it was woken, woke nobody
- * at the lock, and hardly ran.
- *
- * On the way from being woken to finding the lock taken, and back to sleep, a thread uses a few
- * microseconds; whoever had the lock for a moment uses more, or wakes the next one.
- */
-#define SAME_ATTEMPT_NS 50000
-
 /* What is between the two clocks changes as time is set; looked at every so many waits. */
 #define CLOCK_LASTS 15
 
@@ -131,7 +122,13 @@ static __always_inline struct lock_value *find_lock(struct task_struct *task,
   return bpf_map_lookup_elem(&locks, key);
 }
 
-/** A thread tries to take a lock: for the first time, or again. */
+/**
+ * A thread tries to take a lock: for the first time, or again.
+ *
+ * A wait goes on with an attempt when its thread slept nowhere else since it was woken, woke nobody
+ * at the lock, and hardly ran: whoever had the lock for a moment ran for longer than it takes to
+ * find it taken, or woke the next one.
+ */
 static __always_inline void begin_attempt(struct task_struct *task, struct lock_wait *wait,
                                           bool same, u64 now) {
   struct lock_turns *lock = bpf_map_lookup_elem(&turns, &wait->turns);
@@ -141,7 +138,7 @@ static __always_inline void begin_attempt(struct task_struct *task, struct lock_
   const u64 run = GET_TRUSTED(task, task_struct, run_time);
   if (same && !wait->released && wait->attempt_begin && wait->woken &&
       GET_TRUSTED(task, task_struct, nvcsw) == wait->sleeps + 1 &&
-      run - wait->run_before < SAME_ATTEMPT_NS) {
+      run - wait->run_before < lock_state.same_attempt) {
     wait->again = 1;
   } else {
     wait->again = 0;

@@ -285,6 +285,7 @@ struct lock_state {
   u32 measuring;    /* set when it is known */
   u32 aliases;      /* how many there are: a futex may be known by another key now */
   u32 turns;        /* the next lock_turns to claim */
+  u64 same_attempt; /* CPU time in which a thread gets no turn at a lock; set by user space */
 };
 
 #endif

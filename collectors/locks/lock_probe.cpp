@@ -24,6 +24,7 @@
 #include "collectors/locks/queue_watch.h"
 #include "collectors/locks/reader_watch.h"
 #include "collectors/locks/rwlock_watch.h"
+#include "collectors/locks/wake_cost.h"
 #include "collectors/session.h"
 
 namespace ipcscope {
@@ -230,6 +231,7 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
       return system_failure("BPF ring buffer");
     }
   }
+  program_.state->same_attempt = same_attempt_ns(0);
   const std::vector<int> before = processes();
   const Fd seed(::bpf_iter_create(program_.seed_link));
   char unused[64];
@@ -238,6 +240,8 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   }
   begin_ns_ = program_.state->epoch_begin;
   note_hidden(before, processes());
+  // With the programs in place, which take their part of it.
+  program_.state->same_attempt = same_attempt_ns(measure_wake_cost_ns());
   return request.deep ? go_deep(probed) : Result<void>();
 }
 
