@@ -13,9 +13,6 @@
 # Cases with "architecture": "arm64" run what the preset arm64 builds, with the libraries that sysroot.py
 # fetches; the other ones what release and static do.
 #
-# A case may name fixtures as "undetermined": who starves at a lock depends on how its threads share
-# the CPUs, which one thread of qemu pretends to be. What they gave is printed and not compared.
-#
 # To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a line
 # in the suites of its machine when none there has it, and a case with its name. To add a variant: a case with
 # "variant", and what that word means in init. To add a command: a line in the file commands, behind
@@ -240,11 +237,8 @@ def compare(case, outcome, status):
             wrong.append(f"{name} ended with {state}: {outcome['complaints'][name][2]}")
     if not expected:
         return [*wrong, "nothing is recorded: --update does"]
-    aside = case.get("undetermined", [])
     for part in ("commands", "capabilities", "selftest"):
         for name in sorted({*expected.get(part, {}), *outcome[part]}):
-            if name in aside or (aside and name == "selftest" and outcome[part].get(name) in (0, 1)):
-                continue
             should, does = expected.get(part, {}).get(name), outcome[part].get(name)
             if should != does:
                 if name == "live":
@@ -361,8 +355,6 @@ def main():
             print(row(case, outcome, seconds) + note + ("  at the second boot" if boots > 1 else ""), flush=True)
             for line in wrong:
                 print(f"    {line}")
-            for name in case.get("undetermined", []):
-                print(f"    put aside: {name} {outcome['selftest'].get(name, 'did not run')}")
             failed += bool(wrong)
             case["expected"] = {part: outcome[part] for part in ("capabilities", "commands", "saw", "selftest")}
     print(f"kernels: {len(cases) - failed} passed, {failed} failed, {time.monotonic() - begin:.0f} s")
