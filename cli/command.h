@@ -8,6 +8,7 @@
 #include "cli/render/output.h"
 #include "cli/render/terminal.h"
 #include "collectors/base/proc_root.h"
+#include "collectors/base/result.h"
 
 namespace CLI {
 class App;
@@ -36,6 +37,8 @@ struct Stage {
   int no_target(std::string_view text) const;
   /// "ipcscope: text" on the standard error; returns the status for a question without an answer.
   int give_up(std::string_view text) const;
+  /// The same with what the error says and what may help.
+  int give_up(const Error& error) const;
 };
 
 /// A line of the one table in commands.cpp.

@@ -17,6 +17,7 @@
 #include "cli/commands/top.h"
 #include "cli/commands/trace.h"
 #include "cli/commands/why.h"
+#include "collectors/bpf_refusal.h"
 
 namespace ipcscope {
 
@@ -67,6 +68,10 @@ int Stage::no_target(std::string_view text) const {
 int Stage::give_up(std::string_view text) const {
   complain(text);
   return status_unanswered;
+}
+
+int Stage::give_up(const Error& error) const {
+  return give_up(fmt::format("{}; {}", error.text(), advice_after(error)));
 }
 
 }  // namespace ipcscope

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <string_view>
 
 #include "collectors/base/fd.h"
 
@@ -20,7 +21,7 @@ bool is_kernel_memory_locked() {
              std::string_view::npos;
 }
 
-std::string remedy_of_refusal(int error, std::string_view otherwise) {
+std::string remedy_of_refusal(int error) {
   if (is_kernel_memory_locked()) {
     return "lockdown=confidentiality forbids to read kernel memory: boot with lockdown=integrity "
            "or none";
@@ -33,8 +34,13 @@ std::string remedy_of_refusal(int error, std::string_view otherwise) {
     case ENOENT:
       return "needs a kernel with CONFIG_DEBUG_INFO_BTF, or its types with --btf";
     default:
-      return std::string(otherwise);
+      return "needs a newer kernel";
   }
+}
+
+std::string advice_after(const Error& error) {
+  const std::string remedy = error.code ? remedy_of_refusal(error.code.value()) + "; " : "";
+  return remedy + "'ipcscope doctor' tells more";
 }
 
 }  // namespace ipcscope

@@ -4,7 +4,8 @@
 #pragma once
 
 #include <string>
-#include <string_view>
+
+#include "collectors/base/result.h"
 
 namespace ipcscope {
 
@@ -13,8 +14,10 @@ namespace ipcscope {
 /// (bpf_tracing_func_proto(), kernel/trace/bpf_trace.c of 6.12).
 bool is_kernel_memory_locked();
 
-/// What helps against the errno that the kernel refused programs with. otherwise: where nothing
-/// better is known.
-std::string remedy_of_refusal(int error, std::string_view otherwise);
+/// What helps against the errno that the kernel refused programs with.
+std::string remedy_of_refusal(int error);
+
+/// What to do about an error that may be such a refusal: what helps, and which command tells more.
+std::string advice_after(const Error& error);
 
 }  // namespace ipcscope

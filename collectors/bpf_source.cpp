@@ -596,7 +596,7 @@ Capability judge(std::string name, Loaded& loaded, std::vector<std::string> lost
   capability.lost = std::move(lost);
   capability.reason = error == 0 ? "loaded, but it gives no records"
                                  : std::error_code(error, std::generic_category()).message();
-  capability.remedy = remedy_of_refusal(error, "needs a newer kernel");
+  capability.remedy = remedy_of_refusal(error);
   return capability;
 }
 

@@ -71,7 +71,7 @@ Capability judge(const char* name, const std::optional<Error>& problem, const ch
     capability.state = Capability::missing;
     capability.reason = problem->text();
     capability.lost = {lost};
-    capability.remedy = remedy_of_refusal(error, "needs a newer kernel");
+    capability.remedy = remedy_of_refusal(error);
   }
   return capability;
 }

@@ -221,9 +221,8 @@ Result<Snapshot> Session::take(const Request& request) {
     return Failure(*refusal_);
   }
   if (bpf == nullptr && request.source == SourceChoice::automatic) {
-    snapshot.coverage.push_back({"bpf", Coverage::State::unavailable, 0, 0, 0, refusal_->text(),
-                                 remedy_of_refusal(refusal_->code.value(), "needs a newer kernel") +
-                                     "; `ipcscope doctor` tells more"});
+    snapshot.coverage.push_back(
+        {"bpf", Coverage::State::unavailable, 0, 0, 0, refusal_->text(), advice_after(*refusal_)});
   }
   if (!request.alone) {
     builder.expect(open_files(proc_));

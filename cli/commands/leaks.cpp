@@ -208,7 +208,7 @@ int run_leaks(const Options& options, const Stage& stage) {
   }
   Result<Snapshot> snapshot = take_snapshot(make_request(options, *filter), stage.proc);
   if (!snapshot) {
-    return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
+    return stage.give_up(snapshot.error());
   }
   const Leftovers leftovers =
       find_leftovers(*snapshot, stage.proc, options.source, snapshot->coverage);

@@ -76,7 +76,7 @@ int run_limits(const Options& options, const Stage& stage) {
   request.source = options.source;
   Result<Snapshot> snapshot = take_snapshot(request, stage.proc);
   if (!snapshot) {
-    return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
+    return stage.give_up(snapshot.error());
   }
   Result<LimitFacts> facts = collect_limits(*snapshot, stage.proc);
   if (!facts) {

@@ -21,7 +21,6 @@
 #include "cli/render/locks.h"
 #include "cli/render/text.h"
 #include "collectors/base/parse.h"
-#include "collectors/bpf_refusal.h"
 #include "collectors/locks/lock_probe.h"
 
 namespace ipcscope {
@@ -438,10 +437,7 @@ int run_locks(const Options& options, const Stage& stage) {
   heed_interrupts();
   const Result<std::unique_ptr<LockProbe>> probe = LockProbe::start(question->request, stage.proc);
   if (!probe) {
-    return stage.give_up(fmt::format(
-        "{}{}; 'ipcscope doctor' tells more", probe.error().text(),
-        is_kernel_memory_locked() ? "; lockdown=confidentiality forbids to read kernel memory"
-                                  : ""));
+    return stage.give_up(probe.error());
   }
   return Measurement(options, stage, *question, **probe).run();
 }

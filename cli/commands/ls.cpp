@@ -104,7 +104,7 @@ int run_ls(const Options& options, const Stage& stage) {
   const Request request = {.source = options.source, .pids = filter->pids, .kinds = filter->kinds};
   const Result<Snapshot> snapshot = take_snapshot(request, stage.proc);
   if (!snapshot) {
-    return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
+    return stage.give_up(snapshot.error());
   }
   for (const pid_t pid : filter->pids) {
     if (snapshot->process(pid) == nullptr) {

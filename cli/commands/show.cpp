@@ -89,7 +89,7 @@ int run_show(const Options& options, const Stage& stage) {
   everything.source = options.source;
   const Result<Snapshot> snapshot = take_snapshot(everything, stage.proc);
   if (!snapshot) {
-    return stage.give_up(snapshot.error().text() + "; 'ipcscope doctor' tells more");
+    return stage.give_up(snapshot.error());
   }
   ShowReport report(*snapshot);
   bool ambiguous = false;

@@ -228,7 +228,7 @@ int run_top(const Options& options, const Stage& stage) {
   Result<std::unique_ptr<Sampler>> sampler =
       Sampler::start({.source = options.source, .utf8 = stage.terminal.utf8}, stage.proc);
   if (!sampler) {
-    return stage.give_up(sampler.error().text() + "; 'ipcscope doctor' tells more");
+    return stage.give_up(sampler.error());
   }
   if (batch) {
     return print_frames(options, stage, *question, **sampler);

@@ -20,7 +20,6 @@
 #include "cli/render/trace.h"
 #include "cli/suggest.h"
 #include "collectors/base/parse.h"
-#include "collectors/bpf_refusal.h"
 #include "collectors/session.h"
 #include "collectors/stacks.h"
 #include "collectors/trace/live_names.h"
@@ -609,10 +608,7 @@ int run_trace(const Options& options, const Stage& stage) {
   heed_interrupts();
   Result<std::unique_ptr<TraceProbe>> probe = TraceProbe::start(question->request, stage.proc);
   if (!probe) {
-    return stage.give_up(fmt::format(
-        "{}{}; 'ipcscope doctor' tells more", probe.error().text(),
-        is_kernel_memory_locked() ? "; lockdown=confidentiality forbids to read kernel memory"
-                                  : ""));
+    return stage.give_up(probe.error());
   }
   if (*target) {
     (*target)->begin();

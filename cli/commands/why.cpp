@@ -189,7 +189,7 @@ int watch(const Options& options, const Stage& stage, const WhyQuestion& questio
   do {
     const Result<std::unique_ptr<WhyReport>> report = ask_why(question, stage.proc);
     if (!report) {
-      return stage.give_up(report.error().text() + "; 'ipcscope doctor' tells more");
+      return stage.give_up(report.error());
     }
     if (!question.targets.empty() &&
         !unseen_target((*report)->snapshot, question.targets).empty()) {
@@ -232,7 +232,7 @@ int run_why(const Options& options, const Stage& stage) {
   }
   const Result<std::unique_ptr<WhyReport>> report = ask_why(*question, stage.proc);
   if (!report) {
-    return stage.give_up(report.error().text() + "; 'ipcscope doctor' tells more");
+    return stage.give_up(report.error());
   }
   if (const std::string problem = unseen_target((*report)->snapshot, question->targets);
       !problem.empty()) {

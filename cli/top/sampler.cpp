@@ -19,6 +19,7 @@
 #include "cli/why_report.h"
 #include "collectors/activity/activity_probe.h"
 #include "collectors/base/parse.h"
+#include "collectors/bpf_refusal.h"
 #include "collectors/leftovers.h"
 #include "collectors/limits.h"
 #include "collectors/live_snapshot.h"
@@ -51,8 +52,8 @@ Coverage missing_probe(const char* source, const Error& error, const char* lost)
   Coverage coverage;
   coverage.source = source;
   coverage.state = Coverage::State::unavailable;
-  coverage.reason = error.text();
-  coverage.hint = std::string(lost) + "; `ipcscope doctor` tells more";
+  coverage.reason = error.text() + "; " + lost;
+  coverage.hint = advice_after(error);
   return coverage;
 }
 

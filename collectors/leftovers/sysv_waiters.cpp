@@ -127,10 +127,10 @@ void SysvWaiters::join(const Snapshot& snapshot, uint32_t own_ipc_ns, Leftovers&
   seen.lost = lost_;
   if (error_ != 0) {
     seen.state = Coverage::State::unavailable;
-    seen.reason = "undo structures of semaphore sets are not known: " +
-                  std::error_code(error_, std::generic_category()).message();
-    seen.hint =
-        remedy_of_refusal(error_, "needs a newer kernel") + "; `ipcscope doctor` tells more";
+    const Error error{std::error_code(error_, std::generic_category()),
+                      "undo structures of semaphore sets are not known"};
+    seen.reason = error.text();
+    seen.hint = advice_after(error);
   } else if (seen.unreadable > 0 || lost_ > 0) {
     seen.state = Coverage::State::partial;
     seen.reason = "System V objects that ended, or whose namespace no process lives in";

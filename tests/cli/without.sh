@@ -96,6 +96,7 @@ for command in locks trace; do
   without bpf $command -d 0.1
   check "without bpf: $command: status" test "$status" -eq 3
   check "without bpf: $command: one line" test "$(wc -l <"$SCRATCH/err")" -eq 1
+  check "without bpf: $command: says what would help" grep -q "; run as root, or with CAP_BPF" "$SCRATCH/err"
 done
 without bpf ls --source=bpf
 check "without bpf, and asked for it: status" test "$status" -eq 3
@@ -138,6 +139,11 @@ types=/sys/kernel/btf/vmlinux
 without btf ls --json
 holds "without btf: the coverage says what to do" 'any(.coverage[]; .source == "bpf" and (.hint | contains("--btf")))'
 lists pipe-full
+for command in locks trace; do
+  without btf $command -d 0.1
+  check "without btf: $command: status" test "$status" -eq 3
+  check "without btf: $command: says what would help" grep -q -- "; needs a kernel with .* --btf; " "$SCRATCH/err"
+done
 without btf doctor --json
 misses BTF "BPF iterator over tasks and files" "BPF loops" "BPF direct reads" \
   "BPF iterator over mappings" "BPF at context switches" "BPF at system calls"

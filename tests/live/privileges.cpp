@@ -93,6 +93,30 @@ TEST_CASE("ordinary user") {
     CHECK_FALSE(refused.errors.empty());
     CHECK(run(copies.command("ipcscope", {"doctor"})).status == 1);
   }
+  SECTION("is told what would help where nothing can be measured") {
+    for (const std::vector<std::string>& command : {std::vector<std::string>{"locks", "-d", "0.1"},
+                                                    {"trace", "-d", "0.1"},
+                                                    {"ls", "--source=bpf"},
+                                                    {"top", "--batch", "--source=bpf"}}) {
+      const Outcome refused = run(copies.command("ipcscope", command));
+      INFO(command.front() << ": " << refused.errors);
+      CHECK(refused.status == 3);
+      CHECK(refused.output.empty());
+      CHECK(std::count(refused.errors.begin(), refused.errors.end(), '\n') == 1);
+      CHECK(refused.errors.find("; run as root, or with CAP_BPF, CAP_PERFMON") !=
+            std::string::npos);
+    }
+    const Outcome frame = run(copies.command("ipcscope", {"top", "--batch", "-n", "1", "--json"}));
+    REQUIRE(frame.status == 0);
+    size_t measured = 0;
+    for (const Json& each : member(parse(frame.output), "coverage").GetArray()) {
+      if (text_of(member(each, "source")) == "bpf-activity") {
+        measured++;
+        CHECK(text_of(member(each, "hint")).starts_with("run as root, or with CAP_BPF"));
+      }
+    }
+    CHECK(measured == 1);
+  }
   SECTION("is told in the text too") {
     const Outcome listed = run(copies.command("ipcscope", {"ls"}));
     CHECK(listed.status == 0);
