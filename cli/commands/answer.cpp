@@ -5,6 +5,7 @@
 #include <signal.h>
 
 #include "cli/render/list.h"
+#include "cli/render/wrap.h"
 #include "collectors/base/parse.h"
 
 namespace ipcscope {
@@ -35,7 +36,12 @@ int write_coverage_footer(const Options& options, const Stage& stage,
     stage.out.write("coverage: complete\n");
   }
   for (const std::string& line : problems) {
-    stage.out.write(styled("coverage: " + line, Style::warning, stage.terminal.color));
+    std::string wrapped;
+    Output memory(wrapped);
+    write_wrapped(memory, stage.terminal, "", 2, "coverage: " + line);
+    memory.flush();
+    wrapped.pop_back();  // the last newline, which has no style
+    stage.out.write(styled(wrapped, Style::warning, stage.terminal.color));
     stage.out.put('\n');
   }
   return coverage_status(options, coverage);

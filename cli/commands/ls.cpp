@@ -12,6 +12,7 @@
 #include "cli/render/channel_json.h"
 #include "cli/render/column_list.h"
 #include "cli/render/list.h"
+#include "cli/render/wrap.h"
 #include "collectors/session.h"
 
 namespace ipcscope {
@@ -127,8 +128,7 @@ int run_ls(const Options& options, const Stage& stage) {
   if (!stage.terminal.interactive || options.no_headings || options.raw) {
     return finish_answer(options, stage, *snapshot);
   }
-  stage.out.write(summary(report));
-  stage.out.put('\n');
+  write_wrapped(stage.out, stage.terminal, "", 2, summary(report));
   return write_coverage_footer(options, stage, *snapshot);
 }
 

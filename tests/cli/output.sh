@@ -43,11 +43,21 @@ terminal() {
 }
 strip='s/\x1b\[[0-9;]*m//g'
 for width in 1 2 7 20 40 80 100 250; do
-  terminal $width "$IPCSCOPE" ls >"$SCRATCH/out"
-  widest=$(sed "$strip" "$SCRATCH/out" | grep -vE '^([0-9]+ channels?[:;]|coverage: )' | wc -L)
+  # What is below the list is never broken for a column of a few letters.
+  list=(ls)
+  [[ $width -lt 10 ]] && list=(ls --noheadings '2>/dev/null')
+  terminal $width "$IPCSCOPE" "${list[@]}" >"$SCRATCH/out"
+  widest=$(sed "$strip" "$SCRATCH/out" | wc -L)
   check "a terminal $width columns wide is not overrun (got $widest)" test "$widest" -le "$width"
-  check "a terminal $width columns wide gets a summary" grep -qE '[0-9]+ channels?[:;]' "$SCRATCH/out"
+  [[ $width -lt 10 ]] && terminal $width "$IPCSCOPE" ls >"$SCRATCH/out"
+  check "a terminal $width columns wide gets a summary" grep -qE '[0-9]+ channels?[:;]' <<<"$(paste -sd ' ' "$SCRATCH/out")"
 done
+# What is below the list is broken between words.
+terminal 40 IPCSCOPE_WITHOUT=bpf "$IPCSCOPE" ls | sed "$strip" >"$SCRATCH/out"
+below=$(sed -n '/^[0-9]* channels\?[:;]/,$s/^ *//p' "$SCRATCH/out" | paste -sd ' ')
+check "the counts are broken between words" grep -qE "^[0-9]+ channels?:( [0-9]+ [a-z0-9_]+[,;])+ [0-9]+ threads? waits? coverage: " <<<"$below"
+check "the coverage is broken between words" grep -qF "run as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE; 'ipcscope doctor' tells more" <<<"$below"
+check "and does not overrun it" test "$(wc -L <"$SCRATCH/out")" -le 40
 for command in "show $$" doctor 'ls --tree' 'ls -H'; do
   # shellcheck disable=SC2086
   terminal 20 "$IPCSCOPE" $command >"$SCRATCH/out"
@@ -57,7 +67,7 @@ terminal 80 "$IPCSCOPE" ls | grep -c $'\e\\[1m' >/dev/null || fail "a terminal g
 terminal 80 NO_COLOR=1 "$IPCSCOPE" ls | grep -c $'\e\\[' >/dev/null && fail "NO_COLOR is ignored"
 terminal 80 TERM=dumb "$IPCSCOPE" ls | grep -c $'\e\\[' >/dev/null && fail "TERM=dumb is ignored"
 terminal 80 COLUMNS=33 "$IPCSCOPE" ls >"$SCRATCH/out"
-widest=$(sed "$strip" "$SCRATCH/out" | grep -vE '^([0-9]+ channels?[:;]|coverage: )' | wc -L)
+widest=$(sed "$strip" "$SCRATCH/out" | wc -L)
 check "COLUMNS is the width of the terminal" test "$widest" -le 33
 terminal 80 LC_ALL=C "$IPCSCOPE" ls --tree | grep -cP '[^\x00-\x7f]' >/dev/null && fail "C locale gets ASCII only"
 finish
