@@ -24,6 +24,18 @@ static u32 blocked_by(u64 address) {
   return UNKNOWN_U32;
 }
 
+/* For send_lock(): whose lock it is. Two structs have these members. */
+#define READ_HOLDER(structure, address)                                          \
+  do {                                                                           \
+    const u64 view = VIEW(address, structure);                                   \
+    owner = number_of(READ(view, structure, owner));                             \
+    holder = number_of(READ(view, structure, file));                             \
+    flags = READ(view, structure, flags);                                        \
+    record->type = READ(view, structure, type);                                  \
+    record->owner = (s32)READ(view, structure, pid);                             \
+    record->waiters = blocked_by(ADDRESS(address, structure, blocked_requests)); \
+  } while (0)
+
 /** Sends the lock at this list entry when the file in out is what holds it. */
 STEP_FUNCTION int send_lock(u64 entry, u64 file) {
   struct lock_record *record = &out.lock;
@@ -32,24 +44,12 @@ STEP_FUNCTION int send_lock(u64 entry, u64 file) {
   u32 flags = 0;
   u64 lock = 0;
   if (HAS(file_lock, core)) { /* 6.9 */
-    const u64 at = CONTAINER(entry, file_lock_core, list);
-    const u64 core = VIEW(at, file_lock_core);
-    lock = VIEW(CONTAINER(at, file_lock, core), file_lock);
-    owner = number_of(READ(core, file_lock_core, owner));
-    holder = number_of(READ(core, file_lock_core, file));
-    flags = READ(core, file_lock_core, flags);
-    record->type = READ(core, file_lock_core, type);
-    record->owner = (s32)READ(core, file_lock_core, pid);
-    record->waiters = blocked_by(ADDRESS(at, file_lock_core, blocked_requests));
+    const u64 core = CONTAINER(entry, file_lock_core, list);
+    READ_HOLDER(file_lock_core, core);
+    lock = VIEW(CONTAINER(core, file_lock, core), file_lock);
   } else {
-    const u64 at = CONTAINER(entry, file_lock, list);
-    lock = VIEW(at, file_lock);
-    owner = number_of(READ(lock, file_lock, owner));
-    holder = number_of(READ(lock, file_lock, file));
-    flags = READ(lock, file_lock, flags);
-    record->type = READ(lock, file_lock, type);
-    record->owner = (s32)READ(lock, file_lock, pid);
-    record->waiters = blocked_by(ADDRESS(at, file_lock, blocked_requests));
+    lock = VIEW(CONTAINER(entry, file_lock, list), file_lock);
+    READ_HOLDER(file_lock, lock);
   }
   record->start = READ(lock, file_lock, start);
   record->end = READ(lock, file_lock, end);

@@ -267,7 +267,7 @@ static __always_inline void begin_elsewhere(struct task_struct *task, struct loc
 static __always_inline void begin_wait(struct task_struct *task, struct lock_wait *wait, u64 *now,
                                        bool asleep) {
   struct call_registers call;
-  const u64 regs = registers_of(task);
+  const u64 regs = saved_registers(task);
   if (!read_number(regs, &call)) {
     return;
   }
@@ -279,7 +279,7 @@ static __always_inline void begin_wait(struct task_struct *task, struct lock_wai
   if (!asleep && wait && wait->call == call.number &&
       is_same_file(task, what, first_argument(regs), wait)) {
     if (what->limit) {
-      read_arguments(regs, &call);
+      read_call(regs, &call);
       wait->limited = has_limit(what, &call);
       wait->waker_seen = wait->waker_seen && !wait->limited;
     }
@@ -291,7 +291,7 @@ static __always_inline void begin_wait(struct task_struct *task, struct lock_wai
   if (!wait && GET_TRUSTED(task, task_struct, flags) & PF_EXITING) {
     return; /* nothing ends it, and its registers are those of a call that is over */
   }
-  read_arguments(regs, &call);
+  read_call(regs, &call);
   begin_elsewhere(task, wait, what, &call, now, asleep);
 }
 

@@ -98,13 +98,13 @@ int pending_waits(struct bpf_iter__task *ctx) {
     return 0;
   }
   struct call_registers call = {};
-  const u64 regs = registers_of(task);
+  const u64 regs = saved_registers(task);
   const bool waits_now = wait->begin && state_of(task) && read_number(regs, &call) &&
                          wait->sleeps == GET_TRUSTED(task, task_struct, nvcsw);
   if (!waits_now && !wait->kept) {
     return 0;
   }
-  read_arguments(regs, &call);
+  read_call(regs, &call);
   pending.wait = *wait;
   pending.pid = group_number(task);
   pending.tid = number(task);

@@ -4,6 +4,7 @@
 #define IPCSCOPE_LOCK_THREAD_H
 
 #include "lock_state.h"
+#include "task.h"
 #include "walk.h"
 
 #define PF_EXITING 4
@@ -38,50 +39,19 @@ static __always_inline bool read_number(u64 regs, struct call_registers *call) {
       (GET_TRUSTED(regs, pt_regs, long_cs) & 0xffff) != USER_CODE_SEGMENT) {
     return false;
   }
-  call->number = GET_TRUSTED(regs, pt_regs, orig_ax);
 #elif defined(__TARGET_ARCH_arm64)
   if (GET_TRUSTED(regs, pt_regs, pstate) & PSR_MODE32_BIT) {
     return false;
   }
-  call->number = (u64)(s64)(s32)GET_TRUSTED(regs, pt_regs, syscallno);
 #endif
+  call->number = call_number(regs);
   return call->number < LOCK_CALLS;
 }
 
-static __always_inline void read_arguments(u64 regs, struct call_registers *call) {
+static __always_inline void read_call(u64 regs, struct call_registers *call) {
   call->args[6] = 0;
   call->args[7] = 0;
-#if defined(__TARGET_ARCH_x86)
-  call->args[0] = GET_TRUSTED(regs, pt_regs, di);
-  call->args[1] = GET_TRUSTED(regs, pt_regs, si);
-  call->args[2] = GET_TRUSTED(regs, pt_regs, dx);
-  call->args[3] = GET_TRUSTED(regs, pt_regs, r10);
-  call->args[4] = GET_TRUSTED(regs, pt_regs, r8);
-  call->args[5] = GET_TRUSTED(regs, pt_regs, r9);
-#elif defined(__TARGET_ARCH_arm64)
-  const u64 words = ADDRESS(regs, pt_regs, regs);
-  call->args[0] = GET_TRUSTED(regs, pt_regs, orig_x0);
-  call->args[1] = read_word(words + 8);
-  call->args[2] = read_word(words + 16);
-  call->args[3] = read_word(words + 24);
-  call->args[4] = read_word(words + 32);
-  call->args[5] = read_word(words + 40);
-#endif
-}
-
-static __always_inline u64 first_argument(u64 regs) {
-#if defined(__TARGET_ARCH_x86)
-  return GET_TRUSTED(regs, pt_regs, di);
-#elif defined(__TARGET_ARCH_arm64)
-  return GET_TRUSTED(regs, pt_regs, orig_x0);
-#endif
-}
-
-static __always_inline u64 registers_of(struct task_struct *task) {
-  if (HAS_HELPER(task_pt_regs)) {
-    return (u64)bpf_task_pt_regs(task);
-  }
-  return GET_TRUSTED(task, task_struct, stack) + STACK_SIZE - SIZE(pt_regs); /* 5.10 to 5.14 */
+  read_arguments(regs, call->args);
 }
 
 /** The number that a struct pid has in ipcscope's PID namespace; 0 when it has none there. */

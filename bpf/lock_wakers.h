@@ -16,7 +16,7 @@ static __always_inline bool wakes_futex(struct task_struct *self, u64 regs,
   if (lock_calls[call->number & (LOCK_CALLS - 1)].wait != WAIT_AT_FUTEX) {
     return true; /* futex_wake() and its relatives */
   }
-  read_arguments(regs, call);
+  read_call(regs, call);
   switch (call->args[1] & FUTEX_COMMAND) {
     case FUTEX_WAIT:
     case FUTEX_WAIT_BITSET:
@@ -39,7 +39,7 @@ static __always_inline bool may_wake(struct task_struct *self, const struct lock
     return !wait->limited || wait->holder == number(self);
   }
   struct call_registers call;
-  const u64 regs = registers_of(self);
+  const u64 regs = saved_registers(self);
   if (!read_number(regs, &call)) {
     return false;
   }
@@ -80,7 +80,7 @@ static __always_inline void copy_stack(struct task_struct *self, const struct wa
     return; /* another one stands for it */
   }
   copy->key = *key;
-  const u64 regs = registers_of(self);
+  const u64 regs = saved_registers(self);
   copy->instruction = copy_registers(regs, copy->registers);
   copy->stack = GET_FAR(regs, pt_regs, sp);
   copy->bytes = 0;

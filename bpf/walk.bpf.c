@@ -183,28 +183,14 @@ static void read_times(struct task_struct *task, struct thread_record *thread) {
 }
 
 static void read_registers(struct task_struct *task, struct thread_record *thread) {
-  const u64 saved = saved_registers(task);
-  const u64 regs = VIEW(saved, pt_regs);
+  const u64 regs = saved_registers(task);
+  thread->syscall = (s64)call_number(regs);
+  read_arguments(regs, thread->args);
+  thread->stack = GET_TRUSTED(regs, pt_regs, sp);
 #if defined(__TARGET_ARCH_x86)
-  thread->syscall = (s64)READ(regs, pt_regs, orig_ax);
-  thread->args[0] = READ(regs, pt_regs, di);
-  thread->args[1] = READ(regs, pt_regs, si);
-  thread->args[2] = READ(regs, pt_regs, dx);
-  thread->args[3] = READ(regs, pt_regs, r10);
-  thread->args[4] = READ(regs, pt_regs, r8);
-  thread->args[5] = READ(regs, pt_regs, r9);
-  thread->stack = READ(regs, pt_regs, sp);
-  thread->instruction = READ(regs, pt_regs, ip);
+  thread->instruction = GET_TRUSTED(regs, pt_regs, ip);
 #elif defined(__TARGET_ARCH_arm64)
-  thread->syscall = (s64)(s32)READ(regs, pt_regs, syscallno);
-  thread->args[0] = READ(regs, pt_regs, orig_x0);
-  thread->args[1] = read_word(ADDRESS(saved, pt_regs, regs) + 8);
-  thread->args[2] = read_word(ADDRESS(saved, pt_regs, regs) + 16);
-  thread->args[3] = read_word(ADDRESS(saved, pt_regs, regs) + 24);
-  thread->args[4] = read_word(ADDRESS(saved, pt_regs, regs) + 32);
-  thread->args[5] = read_word(ADDRESS(saved, pt_regs, regs) + 40);
-  thread->stack = READ(regs, pt_regs, sp);
-  thread->instruction = READ(regs, pt_regs, pc);
+  thread->instruction = GET_TRUSTED(regs, pt_regs, pc);
 #endif
   if (thread->syscall < 0) {
     thread->syscall = -1;
