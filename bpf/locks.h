@@ -253,6 +253,13 @@ struct queue_look {
   u64 other;  /* the one that goes next, when that is another; else 0 */
 };
 
+/* How functions for locks are probed. */
+enum deep_way {
+  DEEP_NOT,
+  DEEP_ONE_BY_ONE,   /* by an event for each */
+  DEEP_ALL_TOGETHER, /* by one link for all of a file: see collectors/locks/uprobe_multi.h */
+};
+
 /* Which waits count. Set by user space before loading. Empty lists: all. */
 #define LOCK_FILTER_MAX 16
 struct lock_filter {
@@ -270,6 +277,7 @@ struct lock_filter {
   u64 min_wait;
   u32 stacks;          /* of those who wake */
   u32 scheduler_clock; /* 1: the scheduler's clock is the same on all CPUs */
+  u32 deep;            /* deep_way; for those who load the programs */
 };
 
 /* What the programs tell. */

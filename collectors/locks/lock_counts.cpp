@@ -187,7 +187,7 @@ void LockCounts::add_pair(const pair_key& key, const pair_value& value) {
 
 void LockCounts::add_to_write(LockPair& pair, const Use& use, const lock_key& key,
                               const LockPair::ToWrite& more) const {
-  if (use.use.primitive != "rwlock" || writers_words_.find(key) == writers_words_.end()) {
+  if (use.use.primitive != "rwlock" || writers_words_.count(key) == 0) {
     return;
   }
   LockPair::ToWrite& sum = pair.to_write;

@@ -35,7 +35,7 @@ class LockCounts {
       : names_(names), proc_(proc), window_(window) {}
 
   /// Writers of an rwlock wait at this word for each other, where it is one. Before all others.
-  void add_writers_word(const lock_key& key) { writers_words_[key] = true; }
+  void add_writers_word(const lock_key& key) { writers_words_.insert(key); }
   /// In this order: all locks, all pairs, all waits that are in progress.
   void add_lock(const lock_key& key, const lock_value& value);
   void add_pair(const pair_key& key, const pair_value& value);
@@ -82,7 +82,7 @@ class LockCounts {
   std::vector<Use> uses_;
   std::vector<LockOrder> orders_;  ///< of uses_
   std::map<std::pair<std::string, WaitPurpose>, size_t> by_id_;
-  LockKeyMap<bool> writers_words_;
+  LockKeySet writers_words_;
   LockKeyMap<size_t> by_key_;
   std::unordered_map<int32_t, uint64_t>
       blocked_;                 ///< by process, threads that wait for others of it

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct LockKeyEqual {
 };
 template <typename Value>
 using LockKeyMap = std::unordered_map<lock_key, Value, LockKeyHash, LockKeyEqual>;
+using LockKeySet = std::unordered_set<lock_key, LockKeyHash, LockKeyEqual>;
 
 /// What a lock of the kernel's map is.
 struct LockIdentity {

@@ -211,12 +211,12 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   filter->scheduler_clock = scheduler_clock_is_one() ? 1 : 0;
   const auto calls = make_lock_calls(request.kinds);
   const std::vector<pid_t> probed = request.deep ? processes_of(request) : std::vector<pid_t>();
-  const deep_way deep = !request.deep                                    ? DEEP_NOT
-                        : DeepProbes::can_attach_together(proc_, probed) ? DEEP_ALL_TOGETHER
-                                                                         : DEEP_ONE_BY_ONE;
-  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1, deep);
+  filter->deep = !request.deep                                    ? DEEP_NOT
+                 : DeepProbes::can_attach_together(proc_, probed) ? DEEP_ALL_TOGETHER
+                                                                  : DEEP_ONE_BY_ONE;
+  int error = load_locks(&program_, &*layout, calls.data(), &*filter, 1);
   if (error != 0) {
-    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0, deep);
+    error = load_locks(&program_, &*layout, calls.data(), &*filter, 0);
   }
   if (error != 0) {
     return system_failure("loading the BPF programs", -error);

@@ -21,8 +21,8 @@ static int load_for_one_link(struct bpf_load_and_run_opts* given);
 #include "deep.lskel.h"
 #undef bpf_load_and_run
 
-/** How the probes of what is loaded by this thread are to be attached. */
-static __thread enum deep_way loaded_way;
+/** How the probes of a skeleton are to be attached. */
+#define WAY(skeleton) ((skeleton)->rodata->filter.deep)
 
 /**
  * Loads the light skeleton with probes. libbpf writes down for the kernel how each of its programs
@@ -30,10 +30,11 @@ static __thread enum deep_way loaded_way;
  */
 static int load_for_one_link(struct bpf_load_and_run_opts* given) {
   static const char name[BPF_OBJ_NAME_LEN] = "on_call";
-  if (loaded_way != DEEP_ALL_TOGETHER) {
+  struct deep_light* skeleton = (struct deep_light*)given->ctx; /* which its loader gives */
+  if (WAY(skeleton) != DEEP_ALL_TOGETHER) {
     return bpf_load_and_run(given);
   }
-  loaded_way = DEEP_ONE_BY_ONE; /* unless it is found */
+  WAY(skeleton) = DEEP_ONE_BY_ONE; /* unless it is found */
   char* data = malloc(given->data_sz);
   if (data == NULL) {
     return -ENOMEM;
@@ -47,7 +48,7 @@ static int load_for_one_link(struct bpf_load_and_run_opts* given) {
         memcmp(attributes.prog_name, name, sizeof name) == 0) {
       attributes.expected_attach_type = UPROBE_MULTI_ATTACH_TYPE;
       memcpy(data + at, &attributes, size);
-      loaded_way = DEEP_ALL_TOGETHER;
+      WAY(skeleton) = DEEP_ALL_TOGETHER;
     }
   }
   struct bpf_load_and_run_opts changed = *given;
@@ -89,7 +90,7 @@ static int load_for_one_link(struct bpf_load_and_run_opts* given) {
     deep->state = (struct deep_state*)&skeleton->bss->deep_state; \
     deep->holds = MAP(holds);                                     \
     deep->orders = MAP(orders);                                   \
-    deep->way = loaded_way;                                       \
+    deep->way = WAY(skeleton);                                    \
     deep->by_cookie = -1;                                         \
   } while (0)
 
@@ -122,7 +123,7 @@ static int load_for_one_link(struct bpf_load_and_run_opts* given) {
 #define TAKE_DEEP_FULL(MAP, PROGRAM)              \
   do {                                            \
     TAKE_DEEP_DESCRIPTORS(MAP);                   \
-    if (loaded_way == DEEP_ALL_TOGETHER) {        \
+    if (WAY(skeleton) == DEEP_ALL_TOGETHER) {     \
       program->deep.by_cookie = PROGRAM(on_call); \
     } else {                                      \
       SORTED_PROGRAMS(TAKE_SORTED);               \
@@ -152,7 +153,7 @@ static void allocate_before(const struct bpf_object* object) {
 
 /** Which programs of the other skeleton are loaded, and how. */
 static void choose_deep(struct deep_bpf* skeleton) {
-  if (loaded_way != DEEP_ALL_TOGETHER) {
+  if (WAY(skeleton) != DEEP_ALL_TOGETHER) {
     allocate_before(skeleton->obj);
     bpf_program__set_autoload(skeleton->progs.on_call, false);
     return;
@@ -201,12 +202,11 @@ DEFINE_LOAD(deep_light, LIGHT_OPEN, LIGHT_MAP, LIGHT_LINK, LIGHT_PROGRAM, CHOOSE
 DEFINE_LOAD(deep_bpf, FULL_OPEN, FULL_MAP, FULL_LINK, FULL_PROGRAM, choose_deep, TAKE_DEEP_FULL)
 
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
-               const struct lock_call* calls, const struct lock_filter* filter, int light,
-               enum deep_way deep) {
+               const struct lock_call* calls, const struct lock_filter* filter, int light) {
+  const int is_deep = filter->deep != DEEP_NOT;
   prepare_bpf_loading();
-  loaded_way = deep;
   if (light) {
-    return (deep != DEEP_NOT ? load_deep_light : load_locks_light)(program, layout, calls, filter);
+    return (is_deep ? load_deep_light : load_locks_light)(program, layout, calls, filter);
   }
-  return (deep != DEEP_NOT ? load_deep_bpf : load_locks_bpf)(program, layout, calls, filter);
+  return (is_deep ? load_deep_bpf : load_locks_bpf)(program, layout, calls, filter);
 }

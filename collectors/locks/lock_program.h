@@ -15,13 +15,6 @@ struct deep_state;
 extern "C" {
 #endif
 
-/** How the functions for locks are probed. */
-enum deep_way {
-  DEEP_NOT,
-  DEEP_ONE_BY_ONE,   /* by an event for each */
-  DEEP_ALL_TOGETHER, /* by one link for all of a file: see uprobe_multi.h */
-};
-
 /** What bpf/deep.bpf.c adds. Its programs are loaded, the probes are not attached yet. */
 struct deep_program {
   enum deep_way way;
@@ -53,12 +46,12 @@ struct lock_program {
 };
 
 /*
- * 0 or a negative errno; then nothing is left loaded. calls has LOCK_CALLS entries. deep: with the
- * programs of `locks --deep`; where they cannot be loaded for one link they are loaded for events.
+ * 0 or a negative errno; then nothing is left loaded. calls has LOCK_CALLS entries. With the
+ * programs of `locks --deep` where filter->deep says so; where they cannot be loaded for one link,
+ * they are loaded for events.
  */
 int load_locks(struct lock_program* program, const struct kernel_layout* layout,
-               const struct lock_call* calls, const struct lock_filter* filter, int light,
-               enum deep_way deep);
+               const struct lock_call* calls, const struct lock_filter* filter, int light);
 
 #ifdef __cplusplus
 }
