@@ -85,10 +85,9 @@ static __always_inline u64 argument_of(u64 regs, u32 index) {
 static __always_inline s64 number_of_call(u64 regs) {
   return (s64)(s32)GET(regs, pt_regs, orig_ax);
 }
-#define USER32_CS 0x23 /* a 32-bit program has other numbers */
+#define TS_COMPAT 2 /* asm/thread_info.h: it came as a 32-bit program's, with other numbers */
 static __always_inline bool is_native(u64 regs) {
-  return (HAS(pt_regs, cs) ? GET(regs, pt_regs, cs) : GET(regs, pt_regs, long_cs) & 0xffff) !=
-         USER32_CS;
+  return !(GET(bpf_get_current_task(), task_struct, status) & TS_COMPAT);
 }
 #endif
 

@@ -19,8 +19,9 @@
 #define KERNEL_LAYOUT(TYPE, FIELD, PLACE)                                       \
   /* processes */                                                               \
   TYPE(task_struct)                                                             \
-  FIELD(task_struct, state, __state, u32)    /* 5.14 */                         \
-  FIELD(task_struct, long_state, state, u64) /* until 5.13 */                   \
+  FIELD(task_struct, state, __state, u32)             /* 5.14 */                \
+  FIELD(task_struct, long_state, state, u64)          /* until 5.13 */          \
+  FIELD(task_struct, status, thread_info.status, u32) /* x86 */                 \
   FIELD(task_struct, stack, stack, u64)                                         \
   FIELD(task_struct, ptrace, ptrace, u32)                                       \
   FIELD(task_struct, exec_start, se.exec_start, u64)                            \

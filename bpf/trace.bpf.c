@@ -384,7 +384,11 @@ static __always_inline bool end_call(struct trace_slot *slot, u64 task, u64 pid_
   } else if (!is_wanted_task(task, pid_tgid)) {
     return false;
   }
-  return is_native(regs) && !(filter.errors && result >= 0) &&
+  if (!is_native(regs)) {
+    __sync_fetch_and_add(&counters.foreign, 1);
+    return false;
+  }
+  return !(filter.errors && result >= 0) &&
          !(filter.slower_than && (*duration == UNKNOWN_U64 || *duration < filter.slower_than));
 }
 

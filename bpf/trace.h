@@ -277,6 +277,7 @@ struct trace_sum {
 struct trace_counters {
   u64 lost[TRACE_WORDS]; /* events, by mechanism */
   u64 told[TRACE_WORDS]; /* of them, what the last record said */
+  u64 foreign;           /* calls of 32-bit programs, with the number of a traced one */
   u64 sums;              /* how many of them are in use */
   u32 own_group;         /* ipcscope's own; number of the first PID namespace */
   u32 level;             /* of its PID namespace */

@@ -448,7 +448,8 @@ int stream(const Options& options, const Stage& stage, const Question& question,
   }
   // Behind the end of the probes: the look starts processes of its own.
   const uint64_t unfinished = tell_unfinished(question, probe, stage.proc, sieve);
-  writer.end({sieve.shown(), sieve.losses().total(), unfinished, sieve.losses().all()});
+  writer.end(
+      {sieve.shown(), sieve.losses().total(), unfinished, sieve.losses().all(), probe.undecoded()});
   out.flush();
   if (target != nullptr) {
     if (const std::string problem = target->finish(); !problem.empty()) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -29,7 +30,8 @@ struct TraceTotal {
   uint64_t events = 0;
   uint64_t lost = 0;
   uint64_t unfinished = 0;
-  std::vector<TraceLoss> losses;  ///< by mechanism, the most first
+  std::vector<TraceLoss> losses;           ///< by mechanism, the most first
+  std::optional<uint64_t> undecoded = {};  ///< calls of 32-bit programs; a file does not tell
 };
 
 /// Names the function at an address of a process; empty when it cannot.

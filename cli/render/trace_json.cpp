@@ -199,8 +199,10 @@ void TraceJson::lost(uint8_t kind, uint64_t count) {
 }
 
 void TraceJson::end(const TraceTotal& total) {
-  std::string line = fmt::format(R"({{"total":{{"events":{},"lost":{},"unfinished":{},"losses":)",
-                                 total.events, total.lost, total.unfinished);
+  std::string line =
+      fmt::format(R"({{"total":{{"events":{},"lost":{},"unfinished":{},"undecoded":{},"losses":)",
+                  total.events, total.lost, total.unfinished,
+                  total.undecoded ? fmt::format("{}", *total.undecoded) : std::string("null"));
   append_losses(line, total.losses);
   out_.write(line + "}}\n");
 }

@@ -282,6 +282,19 @@ std::vector<TraceLoss> TraceProbe::lost() const {
   return losses;
 }
 
+uint64_t TraceProbe::undecoded() const {
+  return __atomic_load_n(&program_.counters->foreign, __ATOMIC_RELAXED);
+}
+
+std::vector<Coverage> TraceProbe::coverage() const {
+  std::vector<Coverage> coverage = coverage_;
+  if (const uint64_t count = undecoded(); count > 0) {
+    coverage.push_back({"compat-system-calls", Coverage::State::partial, 0, count, 0,
+                        "system calls of 32-bit programs are not decoded", ""});
+  }
+  return coverage;
+}
+
 /// Operations that no program saw because it was busy on the same CPU.
 uint64_t TraceProbe::missed() const {
   uint64_t missed = 0;

@@ -57,8 +57,11 @@ class TraceProbe {
   std::vector<TraceSum> sums() const;
   /// Threads that are in a traced call now, as far as it began during the trace.
   std::vector<TraceBlocked> blocked() const;
-  /// What of the request cannot be seen on this kernel.
-  [[nodiscard]] const std::vector<Coverage>& coverage() const { return coverage_; }
+  /// Calls of 32-bit programs so far, which are left out. At least: of the others' numbers only
+  /// those are looked at that are of traced calls.
+  [[nodiscard]] uint64_t undecoded() const;
+  /// What of the request could not be seen so far.
+  [[nodiscard]] std::vector<Coverage> coverage() const;
 
  private:
   TraceProbe() = default;

@@ -49,6 +49,11 @@ class Trace {
     (void)!::pread(file_.get(), text.data(), text.size(), 0);
     return text;
   }
+  /// What it said beside that, when it has ended.
+  std::string errors() {
+    program_->read_all(Seconds(10));
+    return program_->errors();
+  }
   [[nodiscard]] pid_t pid() const { return program_->pid(); }
   int status = -1;
 
@@ -218,6 +223,35 @@ std::vector<Deed> write_once() {
   return {{"write", fmt::format("pipe:{}", status.st_ino), 1, 1}};
 }
 
+#if defined(__x86_64__)
+constexpr int compat_calls = 1000;
+
+/// A system call as 32-bit programs make it. Its number there is getpid(), and else writev().
+void call_as_32_bit() {
+  uint32_t call = 20;
+  __asm__ volatile("int $0x80" : "+a"(call) : : "r8", "r9", "r10", "r11", "memory");
+}
+
+/// False where the kernel has no 32-bit programs.
+bool can_call_as_32_bit() {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    call_as_32_bit();
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status);
+}
+
+std::vector<Deed> call_both_ways() {
+  for (int i = 0; i < compat_calls; i++) {
+    call_as_32_bit();
+  }
+  return write_once();
+}
+#endif
+
 const Json& source(const Json& head, const char* name) {
   for (const Json& each : head["coverage"].GetArray()) {
     if (text_of(each["source"]) == name) {
@@ -303,6 +337,42 @@ TEST_CASE("trace says which processes are hidden from it") {
   CHECK(source(again.front(), "bpf-iter-task")["unreadable"].GetUint64() ==
         here["unreadable"].GetUint64());
 }
+
+#if defined(__x86_64__)
+TEST_CASE("trace counts calls of 32-bit programs, and tells none") {
+  if (!can_call_as_32_bit()) {
+    tell_impossible("this kernel has no 32-bit programs");
+    return;
+  }
+  for (const bool is_32_bit : {true, false}) {
+    INFO("with calls of 32-bit programs: " << is_32_bit);
+    Actor actor(is_32_bit ? call_both_ways : write_once);
+    const std::string pid = std::to_string(actor.pid());
+    Trace trace({"pipe", "--json", "-p", pid});
+    Trace summary({"pipe", "--json", "--summary", "-p", pid});
+    Trace text({"pipe", "-p", pid});
+    const std::vector<Deed> deeds = actor.act();
+    const uint64_t expected = is_32_bit ? compat_calls : 0;
+    const std::vector<Document> lines = lines_of(trace.end());
+    CHECK(lines.back()["total"]["undecoded"].GetUint64() == expected);
+    CHECK(std::count_if(lines.begin(), lines.end(),
+                        [&](const Document& line) { return matches(line, deeds.front()); }) == 1);
+    CHECK(std::none_of(lines.begin(), lines.end(), [](const Document& line) {
+      return is_event(line) && text_of(line["operation"]) == "writev";
+    }));
+    const Document sums = parse(summary.end());
+    for (const Json& each : sums["operations"].GetArray()) {
+      CHECK(text_of(each["operation"]) != "writev");
+    }
+    (void)text.end();
+    if (is_32_bit) {
+      CHECK(source(sums, "compat-system-calls")["unreadable"].GetUint64() == expected);
+    }
+    CHECK((text.errors().find("compat-system-calls: partial, 1000 unreadable: ") !=
+           std::string::npos) == is_32_bit);
+  }
+}
+#endif
 
 TEST_CASE("trace follows many chosen processes, and no other") {
   std::vector<std::unique_ptr<Actor>> actors;

@@ -439,7 +439,7 @@ TEST_CASE("trace: lines of text and JSON are safe and complete", "[trace]") {
   });
   CHECK(losses ==
         "{\"lost\":3,\"kind\":\"pipe\"}\n{\"lost\":1,\"kind\":null}\n"
-        "{\"total\":{\"events\":0,\"lost\":4,\"unfinished\":0,\"losses\":"
+        "{\"total\":{\"events\":0,\"lost\":4,\"unfinished\":0,\"undecoded\":null,\"losses\":"
         "[{\"kind\":\"pipe\",\"lost\":3},{\"kind\":null,\"lost\":1}]}}\n");
   CHECK(json.find('\033') == std::string::npos);
   CHECK(result_text(-11) == "EAGAIN");
