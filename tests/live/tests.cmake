@@ -66,7 +66,8 @@ function(add_live_tests)
   string(REPLACE "\n" ";" cases "${cases}")
   foreach(case IN LISTS cases)
     string(REPLACE " " "-" name "${case}")
-    add_live_test(live.${name} "${case}")
+    string(REPLACE "," "\\," pattern "${case}")  # else two patterns, which match nothing
+    add_live_test(live.${name} "${pattern}")
   endforeach()
 endfunction()
 
