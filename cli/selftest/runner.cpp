@@ -404,6 +404,10 @@ class SpecimenWorker {
         if (!reason.empty()) {
           observation.impossible = "not seen without BPF: " + reason;
         }
+        const auto answer = answers_.find(question);
+        if (question == Question::trace && answer != answers_.end()) {
+          observation.impossible = missing_tracepoint(observation.sight, answer->second.json);
+        }
       }
     }
   }

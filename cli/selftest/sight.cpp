@@ -338,6 +338,24 @@ std::vector<Question> questions_of(const FixtureSight& sight) {
   return {};
 }
 
+std::string missing_tracepoint(const FixtureSight& sight, const JsonValue& traced) {
+  const size_t underline = sight.shows.rfind('_');
+  if (underline == std::string::npos || !traced.IsArray() || traced.Empty()) {
+    return {};
+  }
+  const std::string_view sort = std::string_view(sight.shows).substr(0, underline);
+  const JsonValue& coverage = member(traced[0], "coverage");
+  for (rapidjson::SizeType i = 0; coverage.IsArray() && i < coverage.Size(); i++) {
+    const std::string_view reason = text_of(member(coverage[i], "reason"));
+    if (text_of(member(coverage[i], "source")) == "bpf-trace" &&
+        reason.find("tracepoint") != std::string_view::npos &&
+        reason.find(sort) != std::string_view::npos) {
+      return std::string(reason);
+    }
+  }
+  return {};
+}
+
 bool is_shown(const FixtureSight& sight, const FixtureTruth& truth, const Answers& answers) {
   for (std::string_view rest = sight.shows;;) {
     const size_t bar = rest.find('|');

@@ -54,6 +54,11 @@ std::vector<Question> questions_of(const FixtureSight& sight);
 /// Whether the answers show the fixture so. "A|B": one of both.
 bool is_shown(const FixtureSight& sight, const FixtureTruth& truth, const Answers& answers);
 
+/// What trace says of operations that this kernel never shows it, where those of the sight are
+/// among them: the word before the last underline names the sort, of "io_uring_submit" or
+/// "signal_generate". Empty: they are not.
+std::string missing_tracepoint(const FixtureSight& sight, const JsonValue& traced);
+
 /// Everything that the truth of a channel says is in the other. Unknown facts are no contradiction
 /// where accepts_unknown says so.
 bool agrees(const JsonValue& truth, const JsonValue& channel, bool accepts_unknown);

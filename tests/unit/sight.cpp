@@ -169,6 +169,22 @@ TEST_CASE("limits, signals and traced calls", "[sight]") {
   CHECK_FALSE(trace("tee"));
 }
 
+TEST_CASE("operations that a kernel does not show are told from those not seen", "[sight]") {
+  const JsonDocument without = json(
+      R"([{"coverage":[{"source":"bpf-trace","state":"partial","reason":"this kernel has no tracepoint for io_uring submissions"}]},{"lost":2}])");
+  const std::string reason = "this kernel has no tracepoint for io_uring submissions";
+  CHECK(missing_tracepoint({"trace", "io_uring_submit"}, without) == reason);
+  CHECK(missing_tracepoint({"trace", "signal_generate"}, without).empty());
+  CHECK(missing_tracepoint({"trace", "mq_send"}, without).empty());
+  CHECK(missing_tracepoint({"trace", "write"}, without).empty());
+  for (
+      const char* other :
+      {"[]", "null", R"([{"coverage":[{"source":"bpf-trace","state":"full","reason":null}]}])",
+       R"([{"coverage":[{"source":"bpf","state":"partial","reason":"no tracepoint for io_uring"}]}])"}) {
+    CHECK(missing_tracepoint({"trace", "io_uring_submit"}, json(other)).empty());
+  }
+}
+
 TEST_CASE("an answer that is not there shows nothing", "[sight]") {
   const FixtureTruth truth{.held = json(R"({"pids":[7]})"), .did = {}};
   for (const char* command : {"ls", "why", "leaks", "locks", "limits", "show", "trace", "other"}) {
