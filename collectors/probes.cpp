@@ -14,6 +14,7 @@
 
 #include "collectors/base/fd.h"
 #include "collectors/bpf_refusal.h"
+#include "collectors/locks/deep_probes.h"
 #include "collectors/locks/lock_probe.h"
 #include "collectors/trace/probe.h"
 
@@ -107,11 +108,25 @@ std::optional<Error> try_trace(const ProcRoot& proc) {
                                   : std::nullopt;
 }
 
+Capability try_functions() {
+  const int error = DeepProbes::try_together();
+  Capability capability =
+      judge("BPF at many functions",
+            error == 0 ? std::nullopt
+                       : std::optional(Error{{error, std::generic_category()},
+                                             "probes of functions by one link"}),
+            "locks --deep: the end takes a tenth of a second for each of its probes");
+  if (error == EOPNOTSUPP) {
+    capability.remedy = "needs Linux 6.10 or later";
+  }
+  return capability;
+}
+
 }  // namespace
 
 std::vector<Capability> probe_tracing(const ProcRoot& proc) {
   return {judge("BPF at context switches", try_locks(proc), "locks: everything"),
-          judge("BPF at system calls", try_trace(proc), "trace: everything")};
+          judge("BPF at system calls", try_trace(proc), "trace: everything"), try_functions()};
 }
 
 }  // namespace ipcscope

@@ -8,8 +8,8 @@
 
 namespace ipcscope {
 
-/// Whether the probes of `locks` and `trace` can be attached, and report what a child of ipcscope
-/// does. They are gone when this returns.
+/// Whether the probes of `locks` and `trace` can be attached, and report what a child of ipcscope,
+/// or itself, does. They are gone when this returns.
 std::vector<Capability> probe_tracing(const ProcRoot& proc);
 
 }  // namespace ipcscope

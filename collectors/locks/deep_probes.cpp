@@ -268,4 +268,14 @@ DeepProbes::Cost DeepProbes::measure_cost(const deep_program& program) {
           time_of(ipcscope_sample_stepped_lock, ipcscope_sample_stepped_unlock)};
 }
 
+int DeepProbes::try_together() {
+  const std::optional<uint64_t> offset = own_offset(&ipcscope_sample_emulated_lock);
+  if (!offset) {
+    return ENOENT;
+  }
+  const uint64_t cookie = 0;
+  const uprobe_places place{"/proc/self/exe", &*offset, &cookie, 1};
+  return ::try_uprobe_multi(&place, [] { ipcscope_sample_emulated_lock(nullptr); });
+}
+
 }  // namespace ipcscope

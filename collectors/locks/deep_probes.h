@@ -32,6 +32,9 @@ class DeepProbes {
   /// Whether the probes of these processes can be attached together: DEEP_ALL_TOGETHER. A process
   /// whose first thread has ended is known to the kernel by another one then.
   static bool can_attach_together(const ProcRoot& proc, std::span<const pid_t> pids);
+  /// Attaches a probe in that way to this process, and has it see a call: 0, or an errno, which is
+  /// EOPNOTSUPP where the kernel is too old.
+  static int try_together();
 
   [[nodiscard]] uint32_t count() const { return count_; }
   /// Of these, at instructions that the kernel does not emulate.

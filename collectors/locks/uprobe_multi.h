@@ -33,6 +33,13 @@ struct uprobe_places {
 /** A link, or a negative errno. pid: of a process whose first thread lives. */
 int link_uprobes(int program, const struct uprobe_places* places, pid_t pid);
 
+/**
+ * Links a program with a place in this process, and calls what is there. 0 when that was seen, or
+ * an errno: EOPNOTSUPP where the kernel has no such links, ENODATA when it has, and the program did
+ * not run.
+ */
+int try_uprobe_multi(const struct uprobe_places* place, void (*call)(void));
+
 #ifdef __cplusplus
 }
 #endif

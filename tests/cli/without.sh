@@ -121,6 +121,8 @@ for names in uprobe-multi direct-reads,uprobe-multi; do
 done
 without direct-reads doctor --json
 misses "BPF direct reads"
+without uprobe-multi doctor --json
+misses "BPF at many functions"
 without loops doctor --json
 misses "BPF loops"
 
