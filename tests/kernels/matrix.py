@@ -13,11 +13,17 @@
 # Cases with "architecture": "arm64" run what the preset arm64 builds, with the libraries that sysroot.py
 # fetches; the other ones what release and static do.
 #
+# "cpu": of qemu, instead of that of its machine. Without cmpxchg16b 7.x cannot allocate for BPF maps where they
+# may not sleep (kmalloc_nolock()), and what has no room is lost.
+#
 # To add a kernel: a pattern for its package below "kernels" (the newest that matches is taken), a line
 # in the suites of its machine when none there has it, and a case with its name. To add a variant: a case with
 # "variant", and what that word means in init. To add a command: a line in the file commands, behind
 # VARIANT: when only one variant runs it (selftest and live run nothing else); what has to be in its
-# output is in look() of init. Then --update for these cases, and read the difference: a capability that
+# output is in look() of init. To add a live test: the tag [kernels] at its test case, which runs it on every
+# kernel, by itself, in 120 s at most. It is to take a second or two there, with programs that are there
+# (LIVE_PROGRAMS, busybox), and to say so where a kernel cannot do it (tell_impossible), which is recorded.
+# [newest-kernel] is for what takes longer, and is run on the newest of amd64. Then --update for these cases, and read the difference: a capability that
 # is missing there has to be missing in that kernel, and the complaint in build/kernels/NAME.out has to
 # say so clearly.
 
@@ -41,7 +47,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = "build/kernels"
 EXPECTED = f"{HERE}/kernels.json"
 MODULES = ["inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "netlink_diag", "af_packet", "af_packet_diag"]
+PARTS = ("capabilities", "commands", "saw", "selftest", "live")  # of what is expected
 EXIT_BY_GUEST = 42 * 2 + 1  # what isa-debug-exit makes of the value that the guest writes
+# What the live tests look at keeps its names and lines.
+LIVE_PROGRAMS = ["ipcscope-live", "ipcscope-deep-target*", "ipcscope-stacks-target*", "ipcscope-leaks-world"]
 BOOT_SECONDS = 1500
 REPEAT_SECONDS = 600  # what took longer is not booted again
 # One thread for all CPUs of a guest: on several, code that another CPU patches (static keys) was run
@@ -75,12 +84,14 @@ def foreign_libraries_of(path):
     return found
 
 
-def copy_program(path, root, libraries):
+def copy_program(path, root, libraries, keeps_names=False):
     """A program under its name, with the libraries that it is linked with."""
     path = shutil.which(path) or path
     os.makedirs(f"{root}/usr/bin", exist_ok=True)
     shutil.copy(path, f"{root}/usr/bin/")
-    subprocess.run(["strip", "--strip-debug", f"{root}/usr/bin/{os.path.basename(path)}"], check=False, capture_output=True)
+    if not keeps_names:
+        copy = f"{root}/usr/bin/{os.path.basename(path)}"
+        subprocess.run(["strip", "--strip-debug", copy], check=False, capture_output=True)
     for library, place in libraries(path).items():
         target = f"{root}{place}"
         if not os.path.exists(target):
@@ -96,8 +107,7 @@ MACHINES = {
         "libraries": libraries_of,
         "suites": [("debian-security", "bullseye-security"), ("debian", "bookworm"), ("debian", "trixie"),
                    ("debian", "trixie-backports")],
-        "programs": ["build/release/bin/ipcscope", "build/release/bin/ipcscope-fixture", "build/release/bin/ipcscope-live",
-                     "setpriv", "unshare", "busybox"],
+        "programs": ["build/release/bin/ipcscope", "build/release/bin/ipcscope-fixture", "setpriv", "unshare", "busybox"],
         "live": "build/release/bin",
         "static": "build/static/bin/ipcscope",
         # Without cmpxchg16b: emulated on several threads, it made 6.12 panic in its allocator now and then.
@@ -111,7 +121,7 @@ MACHINES = {
         "libraries": foreign_libraries_of,
         "suites": sysroot.SUITES,
         "programs": ["build/arm64/bin/ipcscope", "build/arm64/bin/ipcscope-fixture", f"{sysroot.SYSROOT}/bin/busybox"],
-        "live": None,
+        "live": "build/arm64/bin",
         "static": None,
         "qemu": ["qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a72"],
         # This machine has one serial port, and nothing to exit by.
@@ -136,6 +146,9 @@ def pack(tree, machine):
     for program in machine["programs"]:
         copy_program(program, root, machine["libraries"])
     if machine["live"]:
+        for name in LIVE_PROGRAMS:
+            for program in glob.glob(f"{machine['live']}/{name}"):
+                copy_program(program, root, machine["libraries"], name != "ipcscope-live")
         # The live tests know where the programs and the page of the JSON are that they were built with.
         there = os.path.abspath(machine["live"])
         os.makedirs(os.path.dirname(f"{root}{there}"))
@@ -174,6 +187,7 @@ def boot(tree, initramfs, case):
     command = [
         *machine["qemu"], "-accel", ACCELERATOR, "-m", "1024", "-smp", str(case.get("cpus", 2)),
         "-kernel", find(tree, "vmlinuz*"), "-initrd", initramfs, "-nographic", "-no-reboot", "-nic", "none",
+        *(["-cpu", case["cpu"]] if "cpu" in case else []),
         "-append", f"{machine['lines']} quiet panic=-1 ipcscope.variant={case.get('variant', 'plain')} {case.get('cmdline', '')}",
         "-monitor", "none", "-serial", f"file:{console}", "-chardev", f"file,id=said,path={said}", *machine["devices"]]
     try:
@@ -188,8 +202,8 @@ def boot(tree, initramfs, case):
 def understand(lines):
     """What a guest's lines say."""
     outcome = {"kernel": None, "commands": {}, "complaints": {}, "capabilities": {}, "saw": [], "selftest": {},
-               "trouble": [], "ended": False}
-    text = {"doctor": [], "selftest": [], "live": []}
+               "live": {}, "said": {}, "trouble": [], "ended": False}
+    text = {"doctor": [], "selftest": []}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word == "kernel":
@@ -200,6 +214,12 @@ def understand(lines):
             outcome["complaints"][name] = (float(end) - float(begin), int(size), " ".join(complaint))
         elif word == "saw":
             outcome["saw"].append(rest)
+        elif word == "live":
+            status, begin, end, test = rest.split(" ", 3)
+            outcome["live"][test] = {0: "passed", 77: "skipped"}.get(int(status), "failed")
+            outcome["said"][test] = []
+        elif word == "said" and not re.fullmatch(r"[-~=.]*", rest):
+            outcome["said"][test].append(rest)
         elif word in text:
             text[word].append(rest)
         elif word == "trouble":
@@ -211,7 +231,6 @@ def understand(lines):
             outcome["capabilities"][capability["name"]] = capability["state"]
     except (ValueError, KeyError):
         outcome["trouble"].append("doctor --json cannot be read")
-    outcome["live"] = text["live"]
     try:
         answer = json.loads("\n".join(text["selftest"])) if "selftest" in outcome["commands"] else {"results": []}
         for result in answer["results"]:
@@ -237,14 +256,14 @@ def compare(case, outcome, status):
             wrong.append(f"{name} ended with {state}: {outcome['complaints'][name][2]}")
     if not expected:
         return [*wrong, "nothing is recorded: --update does"]
-    for part in ("commands", "capabilities", "selftest"):
+    for part in ("commands", "capabilities", "selftest", "live"):
         for name in sorted({*expected.get(part, {}), *outcome[part]}):
             should, does = expected.get(part, {}).get(name), outcome[part].get(name)
             if should != does:
-                if name == "live":
-                    wrong.extend(f"live: {line}" for line in outcome["live"])
                 why = outcome["complaints"].get(name, ("", "", ""))[2] if part == "commands" else ""
                 wrong.append(f"{part}: {name} is {does}, expected {should} {why}".rstrip())
+                if part == "live" and does == "failed":
+                    wrong.extend(f"    {line}" for line in outcome["said"][name])
     wrong.extend(f"not seen: {what}" for what in expected.get("saw", []) if what not in outcome["saw"])
     wrong.extend(f"seen, and not expected: {what}" for what in outcome["saw"] if what not in expected.get("saw", []))
     return wrong
@@ -272,7 +291,7 @@ def crashes(outcome):
 
 
 HEADING = (f"{'case':13}{'kernel':29}{'time':>5}  {'capabilities':>12} {'commands':>9} {'selftest':>9} "
-           f"{'look-alikes':>12} {'crashes':>8}")
+           f"{'look-alikes':>12} {'live tests':>11} {'crashes':>8}")
 
 
 def row(case, outcome, seconds):
@@ -281,11 +300,13 @@ def row(case, outcome, seconds):
     healthy = [result for result in results if result["lookalike_quiet"] is not None]
     # 0 and 1 are answers; 2 and 3 say in one line why there is none.
     answered = sum(state in (0, 1) for state in outcome["commands"].values())
+    live = [state for state in outcome["live"].values() if state != "skipped"]
     works = sum(state == "works" for state in outcome["capabilities"].values())
     return (f"{case['name']:13}{outcome['kernel'] or '-':29}{seconds:>4.0f}s  "
             f"{works:>9}/{len(outcome['capabilities'])} {answered:>6}/{len(outcome['commands'])} "
             f"{sum(result['passed'] for result in results):>6}/{len(results)} "
-            f"{sum(result['lookalike_quiet'] for result in healthy):>9}/{len(healthy)} {crashes(outcome):>8}")
+            f"{sum(result['lookalike_quiet'] for result in healthy):>9}/{len(healthy)} "
+            f"{live.count('passed'):>8}/{len(live)} {crashes(outcome):>8}")
 
 
 def write_expected(data):
@@ -355,8 +376,11 @@ def main():
             print(row(case, outcome, seconds) + note + ("  at the second boot" if boots > 1 else ""), flush=True)
             for line in wrong:
                 print(f"    {line}")
+            for test in [test for test, state in outcome["live"].items() if state == "skipped"]:
+                print(*(f"    live: {test}: {line}" for line in outcome["said"][test] if line.startswith("NOT POSSIBLE")),
+                      sep="\n")
             failed += bool(wrong)
-            case["expected"] = {part: outcome[part] for part in ("capabilities", "commands", "saw", "selftest")}
+            case["expected"] = {part: outcome[part] for part in PARTS}
     print(f"kernels: {len(cases) - failed} passed, {failed} failed, {time.monotonic() - begin:.0f} s")
     if "--update" in options:
         write_expected(data)

@@ -80,6 +80,17 @@ def command_table(cases, columns):
     return table(["command", *present], rows)
 
 
+def impossible_tests(cases):
+    """Which of the live tests each kernel cannot do, as a list."""
+    lines = []
+    for name, case in cases.items():
+        live = case.get("expected", {}).get("live", {})
+        tests = sorted(test for test, state in live.items() if state == "skipped")
+        if tests and name in VERSIONS + ARM64:
+            lines += [f".It {name}", "; ".join(tests)]
+    return [".Pp", "Live tests that a kernel cannot do:", ".Bl -tag -width Ds", *lines, ".El"] if lines else []
+
+
 def write(data, out):
     cases = {case["name"]: case for case in data["cases"]}
     lines = [
@@ -99,6 +110,7 @@ def write(data, out):
         ".Ql ipcscope selftest",
         "is run on 6.12, a choice of its fixtures everywhere; on the newest, the bpf source has to say the same",
         "as the proc source of every fixture.",
+        "A choice of the live tests, of every command and both ways of probing, is run on each kernel.",
         ".Pp",
         "No command crashes on any of them.",
         "What a kernel does not have is stated in the coverage of each answer.",
@@ -115,6 +127,7 @@ def write(data, out):
         "Which command gives an answer:",
         ".Pp",
         *command_table(cases, VERSIONS),
+        *impossible_tests(cases),
         ".Sh KERNELS FOR ARM64",
         "As root, with the file that",
         ".Ql ./dev static arm64",

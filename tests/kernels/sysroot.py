@@ -16,7 +16,7 @@ SYSROOT = f"{CACHE}/sysroot"
 SUITES = [("debian", "bookworm"), ("debian", "trixie"), ("debian", "trixie-backports")]
 # As BUILD_PACKAGES and STATIC_PACKAGES in ./dev; the last is for the guest.
 PACKAGES = ["libc6-dev", "libbpf-dev", "libelf-dev", "libdw-dev", "zlib1g-dev", "liblzma-dev", "libbz2-dev",
-            "libncurses-dev", "libfmt-dev", "libcli11-dev", "rapidjson-dev", "libexpected-dev", "busybox-static"]
+            "libncurses-dev", "libfmt-dev", "libcli11-dev", "rapidjson-dev", "libexpected-dev", "catch2", "busybox-static"]
 
 
 def release():

@@ -5,7 +5,7 @@
 // most, all times together (the calls that take it and let it go are not in the first, but in the
 // second), and the most of a single time.
 //
-//   1. takes counted_lock a million times
+//   1. takes counted_lock as often as its argument says
 //   2. holds held_lock, held_rwlock for reading and for writing, held_recursive twice and
 //      held_semaphore 20 times for 10 ms each; waits at held_condition 20 times for 10 ms
 //   3. takes pairs of locks in orders: inverted_* by two threads in contradicting ones, straight_*
@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <ctime>
 #include <functional>
 #include <thread>
@@ -59,8 +60,10 @@ void both(pthread_mutex_t& first, pthread_mutex_t& second) {
 
 void in_a_thread(const std::function<void()>& work) { std::thread(work).join(); }
 
+long takes = 0;
+
 void count() {
-  for (int i = 0; i < 1'000'000; i++) {
+  for (long i = 0; i < takes; i++) {
     pthread_mutex_lock(&counted_lock);
     pthread_mutex_unlock(&counted_lock);
   }
@@ -199,7 +202,8 @@ void wait_late() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  takes = argc > 1 ? std::strtol(argv[1], nullptr, 10) : 0;
   sem_init(&held_semaphore, 0, 1);
   std::printf("%d\n", static_cast<int>(::getpid()));
   std::fflush(stdout);

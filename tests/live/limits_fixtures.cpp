@@ -181,7 +181,7 @@ TEST_CASE("limits tells commands that work") {
   }
 }
 
-TEST_CASE("limits of one process") {
+TEST_CASE("limits of one process", "[kernels]") {
   RunningFixture fixture("limit-nofile");
   REQUIRE(fixture.is_possible());
   const Json& expected = member(fixture.truth(), "limits")[0];
@@ -207,7 +207,7 @@ TEST_CASE("limits of one process") {
   CHECK(gone.errors == fmt::format("ipcscope: no process {}\n", pid));
 }
 
-TEST_CASE("limits of a process elsewhere are those of its namespaces") {
+TEST_CASE("limits of a process elsewhere are those of its namespaces", "[kernels]") {
   RunningFixture fixture("limit-sysv");
   REQUIRE(fixture.is_possible());
   const int pid = fixture.pids().back();

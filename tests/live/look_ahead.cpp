@@ -32,7 +32,7 @@ std::vector<std::string> files_of(const std::set<int>& pids, size_t host_files) 
 
 }  // namespace
 
-TEST_CASE("a walk that looks ahead sees the same") {
+TEST_CASE("a walk that looks ahead sees the same", "[kernels]") {
   constexpr size_t large_host = 1'000'000;
   const auto fixtures =
       start_together({"pipe-full", "unix-stream", "unix-seqpacket", "tcp", "udp", "eventfd",

@@ -56,7 +56,7 @@ class PublicCopies {
 
 }  // namespace
 
-TEST_CASE("ordinary user") {
+TEST_CASE("ordinary user", "[newest-kernel]") {
   const PublicCopies copies;
   const RunningFixture of_root("unix-path");
 

@@ -34,6 +34,7 @@
 #include <sstream>
 
 #include "collectors/child.h"
+#include "tests/live/leases.h"
 
 using namespace ipcscope;
 namespace fs = std::filesystem;
@@ -575,7 +576,10 @@ void expect_same(Report& report, const std::vector<std::string>& before) {
 
 }  // namespace
 
-TEST_CASE("removed objects come back bit for bit") {
+TEST_CASE("removed objects come back bit for bit", "[kernels]") {
+  if (!ipcscope::live::has_queue_leases()) {
+    return;
+  }
   in_own_namespaces([](Report& report) {
     make_world(report);
     const auto targets = all_targets();
@@ -972,7 +976,10 @@ TEST_CASE("removals are told to the log") {
   });
 }
 
-TEST_CASE("objects of other namespaces come back there") {
+TEST_CASE("objects of other namespaces come back there", "[kernels]") {
+  if (!ipcscope::live::has_queue_leases()) {
+    return;
+  }
   in_own_namespaces([](Report& report) {
     int ready[2];
     int go[2];

@@ -151,7 +151,7 @@ Document list(const std::string& source) {
 
 }  // namespace
 
-TEST_CASE("both sources agree") {
+TEST_CASE("both sources agree", "[newest-kernel]") {
   std::vector<std::unique_ptr<RunningFixture>> fixtures = start_together(fixture_names());
   std::erase_if(fixtures, [](const auto& fixture) { return !fixture->is_possible(); });
   std::set<int> pids;

@@ -129,7 +129,7 @@ TEST_CASE("stacks of known functions") {
   CHECK(runtime_of(stack).empty());
 }
 
-TEST_CASE("stack of the main thread") {
+TEST_CASE("stack of the main thread", "[kernels]") {
   const ProcRoot proc = proc_root();
   const Target target("");
   const std::vector<int> tids = {target.pid};
@@ -145,7 +145,7 @@ TEST_CASE("stack of the main thread") {
                       [](const Frame& frame) { return frame.function == "main"; }) == 1);
 }
 
-TEST_CASE("names of addresses") {
+TEST_CASE("names of addresses", "[kernels]") {
   const ProcRoot proc = proc_root();
   const Target target("");
   StackReader reader(proc);

@@ -400,7 +400,7 @@ TEST_CASE("trace follows many chosen processes, and no other") {
   }
 }
 
-TEST_CASE("trace names every operation and its channel") {
+TEST_CASE("trace names every operation and its channel", "[kernels]") {
   Actor actor(use_everything);
   Trace trace({"-p", std::to_string(actor.pid()), "--json"});
   const std::vector<Deed> deeds = actor.act();
@@ -587,7 +587,7 @@ TEST_CASE("trace marks what is unfinished and leaves nothing behind") {
   CHECK(loaded(programs) == 0);
 }
 
-TEST_CASE("trace filters, payload and the files that it writes") {
+TEST_CASE("trace filters, payload and the files that it writes", "[kernels]") {
   const std::string raw = fmt::format("/tmp/ipcscope-test-trace-{}", ::getpid());
   const auto act = [] {
     int ends[2];

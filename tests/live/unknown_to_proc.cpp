@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tests/live/unknown_to_proc.h"
 
+#include <sys/eventfd.h>
+
 #include <algorithm>
+#include <fstream>
 #include <iterator>
 #include <string>
+
+#include "collectors/base/fd.h"
 
 namespace ipcscope::live {
 
@@ -71,9 +76,21 @@ constexpr Member members[] = {
     {"mq", "attributes.waiting_receivers"},
 };
 
+/// The line "eventfd-semaphore" came with Linux 6.5.
+bool has_fdinfo_semaphore() {
+  const ipcscope::Fd own(::eventfd(0, EFD_CLOEXEC));
+  std::ifstream file("/proc/self/fdinfo/" + std::to_string(own.get()));
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return text.find("eventfd-semaphore") != std::string::npos;
+}
+
 }  // namespace
 
 bool is_unknown_to_proc(std::string_view kind, std::string_view type, std::string_view path) {
+  if (kind == "eventfd" && path == "attributes.semaphore") {
+    static const bool known = has_fdinfo_semaphore();
+    return !known;
+  }
   const std::string typed = std::string(kind) + " " + std::string(type);
   return std::any_of(std::begin(members), std::end(members), [&](const Member& each) {
     return (each.kind == kind || each.kind == typed) && each.path == path;

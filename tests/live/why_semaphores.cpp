@@ -30,7 +30,7 @@ class SemaphoreSet {
 
 }  // namespace
 
-TEST_CASE("why of a semaphore") {
+TEST_CASE("why of a semaphore", "[kernels]") {
   std::atomic<int> tid = 0;
   std::jthread waiter;  // joined when the set is gone
   {
