@@ -47,9 +47,7 @@ static __always_inline void end_attempt(struct task_struct *task, struct lock_wa
       const u64 taken = lock->last_wake > from ? lock->last_wake : from;
       note_hold(lock, wait->woken_at > taken ? wait->woken_at - taken : 0);
     }
-    /* What came between the two clocks when it began may be more than it took; 0 is no attempt. */
-    const u64 attempt = now > wait->attempt_begin ? now - wait->attempt_begin : 1;
-    keep_wait(wait, length, end, attempt, overtakes);
+    keep_wait(wait, length, end, (s64)(now - wait->attempt_begin), overtakes);
   }
   if (wait->woken_at > lock->last_wake) {
     lock->last_wake = wait->woken_at;
