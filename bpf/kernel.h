@@ -105,7 +105,8 @@ extern void *bpf_rdonly_cast(const void *object, u32 btf_id) __ksym __attribute_
 /*
  * The same of a pointer that the kernel itself handed to the program, and vouches for: a load whose
  * address is not checked, which is several times shorter. Only numbers: for a pointer the verifier
- * searches all types whether it may be trusted, too.
+ * searches all types whether it may be trusted, too, a quarter of a millisecond each time that it
+ * comes by. Where it comes by once, and threads often, that is worth it.
  */
 #define GET_TRUSTED READ
 #else

@@ -15,7 +15,7 @@ int seed_waits(struct bpf_iter__task *ctx) {
   if (task && GET_TRUSTED(task, task_struct, pid) == GET_TRUSTED(task, task_struct, tgid)) {
     lock_state.processes++;
   }
-  if (task && GET_TRUSTED(task, task_struct, mm) && state_of(task)) {
+  if (task && GET(task, task_struct, mm) && state_of(task)) {
     u64 now = 0;
     begin_wait(task, find_wait(task), &now, true);
   }
@@ -90,7 +90,7 @@ struct lock_pending pending;
 SEC("iter/task")
 int pending_waits(struct bpf_iter__task *ctx) {
   struct task_struct *task = ctx->task;
-  if (!task || !GET_TRUSTED(task, task_struct, mm)) {
+  if (!task || !GET(task, task_struct, mm)) {
     return 0;
   }
   const struct lock_wait *wait = find_wait(task);

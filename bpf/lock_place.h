@@ -50,7 +50,7 @@ static __always_inline u64 file_object(u64 file, struct lock_value *sample) {
 }
 
 static __always_inline u64 file_at(struct task_struct *task, u64 fd) {
-  const u64 files = GET_TRUSTED(task, task_struct, files);
+  const u64 files = GET(task, task_struct, files);
   const u64 table = GET(files, files_struct, fdt);
   if (!table || fd >= GET(table, fdtable, max_fds)) {
     return 0;
@@ -135,8 +135,7 @@ static __always_inline bool find_key(struct task_struct *task, const struct call
     case WAIT_AT_SEM:
     case WAIT_AT_MSG:
       key->object = call->args[0] & 0xffffffff;
-      key->space =
-          GET(GET(GET_TRUSTED(task, task_struct, nsproxy), nsproxy, ipc_ns), ipc_namespace, inum);
+      key->space = GET(GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns), ipc_namespace, inum);
       if (what->wait == WAIT_AT_MSG) {
         sample->file = find_queue(GET_FAR(GET(task, task_struct, nsproxy), nsproxy, ipc_ns),
                                   (u32)call->args[0]);
@@ -188,7 +187,7 @@ static __always_inline bool is_same_file(struct task_struct *task, const struct 
                           : (u32)GET(GET(file, file, inode), inode, ino) == wait->key.space);
   }
   if (what->wait == WAIT_AT_MSG) {
-    const u64 spaces = GET(GET_TRUSTED(task, task_struct, nsproxy), nsproxy, ipc_ns);
+    const u64 spaces = GET(GET(task, task_struct, nsproxy), nsproxy, ipc_ns);
     return (u32)first_argument == wait->key.object &&
            GET(spaces, ipc_namespace, inum) == wait->key.space;
   }

@@ -104,12 +104,12 @@ static __always_inline bool passes(struct task_struct *task, u32 pid) {
   if (filter.tids && !listed(filter.tid, filter.tids, number(task))) {
     return false;
   }
-  if (filter.by_uid && GET(GET_TRUSTED(task, task_struct, cred), cred, euid) != filter.uid) {
+  if (filter.by_uid && GET(GET(task, task_struct, cred), cred, euid) != filter.uid) {
     return false;
   }
   if (filter.by_cgroup &&
-      GET(GET(GET(GET_TRUSTED(task, task_struct, cgroups), css_set, cgroup), cgroup, kn),
-          kernfs_node, id) != filter.cgroup) {
+      GET(GET(GET(GET(task, task_struct, cgroups), css_set, cgroup), cgroup, kn), kernfs_node,
+          id) != filter.cgroup) {
     return false;
   }
   if (filter.comm_size) {
@@ -125,7 +125,7 @@ static __always_inline bool passes(struct task_struct *task, u32 pid) {
 }
 
 static __always_inline bool has_signal(struct task_struct *task) {
-  const u64 shared = GET(GET_TRUSTED(task, task_struct, signal), signal_struct, pending);
+  const u64 shared = GET(GET(task, task_struct, signal), signal_struct, pending);
   const u64 pending = GET_TRUSTED(task, task_struct, pending);
   return ((pending | shared) & ~GET_TRUSTED(task, task_struct, blocked)) != 0;
 }
@@ -144,7 +144,7 @@ static __always_inline u64 state_of(struct task_struct *task) {
 static __always_inline u64 scheduler_clock(struct task_struct *task) {
 #ifdef DIRECT_READS
   if (filter.scheduler_clock && HAS(task_struct, cfs_rq) && HAS(cfs_rq, rq) && HAS(rq, clock)) {
-    const u64 queue = GET_TRUSTED(task, task_struct, cfs_rq);
+    const u64 queue = GET(task, task_struct, cfs_rq);
     return GET(GET(queue, cfs_rq, rq), rq, clock);
   }
 #endif
