@@ -181,20 +181,26 @@ TEST_CASE("lock counts: waits to read an rwlock that a writer has", "[locks]") {
   }
 }
 
+/// A wait at the lock of set_key(1), and an attempt, that began then and go on.
+static lock_pending pending_since(uint64_t time) {
+  lock_pending pending{};
+  pending.wait.key = set_key(1);
+  pending.wait.begin = time;
+  pending.wait.attempt_begin = time;
+  pending.pid = 10;
+  pending.tid = 11;
+  pending.waits = 1;
+  return pending;
+}
+
 TEST_CASE("lock counts: a wait in progress counts from the window's begin", "[locks]") {
   Counting counting;
   lock_value value = value_of(1, 1'000);
   value.ended = 9;
   counting.counts.add_lock(set_key(1), value);
-  lock_pending pending{};
-  pending.wait.key = set_key(1);
-  pending.wait.begin = begin / 2;
-  pending.wait.attempt_begin = begin / 2;
+  lock_pending pending = pending_since(begin / 2);
   pending.wait.ended_before = 2;
   pending.wait.waiting_before = 3;
-  pending.pid = 10;
-  pending.tid = 11;
-  pending.waits = 1;
   counting.counts.add_pending(pending);
   const LockWindow window = counting.finish();
   REQUIRE(window.locks.size() == 1);
@@ -214,14 +220,7 @@ TEST_CASE("lock counts: an attempt that begins after the window's end has no len
   // Of two clocks that are read one after the other, the one may be ahead.
   Counting counting;
   counting.counts.add_lock(set_key(1), value_of(1, 1'000));
-  lock_pending pending{};
-  pending.wait.key = set_key(1);
-  pending.wait.begin = end + 5;
-  pending.wait.attempt_begin = end + 5;
-  pending.pid = 10;
-  pending.tid = 11;
-  pending.waits = 1;
-  counting.counts.add_pending(pending);
+  counting.counts.add_pending(pending_since(end + 5));
   const LockWindow window = counting.finish();
   REQUIRE(window.locks.size() == 1);
   REQUIRE(window.locks[0].pairs.size() == 1);
