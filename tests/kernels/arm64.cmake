@@ -12,6 +12,11 @@ set(IPCSCOPE_SYSROOT ${CMAKE_CURRENT_LIST_DIR}/../../build/kernels/arm64/sysroot
 # Compilers are tried in projects of their own.
 list(APPEND CMAKE_TRY_COMPILE_PLATFORM_VARIABLES IPCSCOPE_SYSROOT)
 file(REAL_PATH ${IPCSCOPE_SYSROOT} CMAKE_SYSROOT)
+# The cross compiler has headers of its own, and looks there first: of the first 6.1, whatever the sysroot has.
+foreach(language C CXX)
+  set(CMAKE_${language}_FLAGS_INIT
+    "-isystem ${CMAKE_SYSROOT}/usr/include/aarch64-linux-gnu -isystem ${CMAKE_SYSROOT}/usr/include")
+endforeach()
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
