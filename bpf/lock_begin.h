@@ -90,11 +90,15 @@ static __always_inline u32 claim_turns(void) {
   return TURNS_MAX;
 }
 
-/** The entry of a lock; made when it is not there yet. */
-static __always_inline struct lock_value *find_lock(struct task_struct *task,
-                                                    const struct call_registers *call,
-                                                    struct lock_key *key, struct lock_value *sample,
-                                                    bool with_memory) {
+/** The turns of the lock with the key that was found; made when it is not there yet. */
+ONCE u32 find_turns(struct lock_start *start, u32 with_memory) {
+  if (!start) {
+    return TURNS_MAX;
+  }
+  struct task_struct *task = (struct task_struct *)VIEW(start->task, task_struct);
+  const struct call_registers *call = &start->call;
+  struct lock_key *key = &start->key;
+  struct lock_value *sample = &start->lock;
   sample->address = key->object;
   if (key->wait == WAIT_AT_FUTEX) {
     const struct lock_key *alias = bpf_map_lookup_elem(&aliases, key);
@@ -102,9 +106,9 @@ static __always_inline struct lock_value *find_lock(struct task_struct *task,
       *key = *alias;
     }
   }
-  struct lock_value *lock = bpf_map_lookup_elem(&locks, key);
+  const struct lock_value *lock = bpf_map_lookup_elem(&locks, key);
   if (lock) {
-    return lock;
+    return lock->turns;
   }
   sample->pid = group_number(task);
   sample->tid = number(task);
@@ -114,12 +118,13 @@ static __always_inline struct lock_value *find_lock(struct task_struct *task,
   sample->epoch = lock_state.epoch;
   sample->turns = claim_turns();
   if (sample->turns >= TURNS_MAX) {
-    return NULL;
+    return TURNS_MAX;
   }
   if (bpf_map_update_elem(&locks, key, sample, BPF_NOEXIST) == 0) {
     send_news(task, key, call, with_memory && key->wait == WAIT_AT_FUTEX);
   }
-  return bpf_map_lookup_elem(&locks, key);
+  lock = bpf_map_lookup_elem(&locks, key);
+  return lock ? lock->turns : TURNS_MAX;
 }
 
 /**
@@ -189,68 +194,67 @@ static __always_inline bool is_same_futex(const struct lock_call *what,
          wait->operation == (u32)call->args[1];
 }
 
-/** A thread goes to sleep somewhere else than the last time, or at a lock. */
-static __always_inline void begin_elsewhere(struct task_struct *task, struct lock_wait *wait,
-                                            const struct lock_call *what,
-                                            const struct call_registers *call, u64 *now,
-                                            bool asleep) {
+/** A thread goes to sleep somewhere else than the last time, or at a lock. now: 0 unknown. */
+ONCE int begin_elsewhere(struct lock_start *start, struct lock_wait *wait, u64 now, u32 asleep) {
+  if (!start) {
+    return 0;
+  }
+  struct task_struct *task = (struct task_struct *)VIEW(start->task, task_struct);
+  struct call_registers *call = &start->call;
+  read_call(VIEW(start->regs, pt_regs), call);
+  const struct lock_call *what = &lock_calls[call->number & (LOCK_CALLS - 1)];
   const u32 group = group_number(task);
   bool same = wait && is_same_futex(what, call, wait, group);
   if (!same) {
-    const u32 zero = 0;
-    struct lock_value *sample = bpf_map_lookup_elem(&fresh, &zero);
-    if (!sample) {
-      return;
-    }
-    struct lock_key key;
-    sample->file = 0;
-    if (!find_key(task, call, what, &key, sample)) {
-      return;
+    const struct lock_key *key = &start->key;
+    start->lock.file = 0;
+    if (!find_key(start)) {
+      return 0;
     }
     const u32 known = lock_state.aliases;
-    const struct lock_value *lock = find_lock(task, call, &key, sample, !asleep);
-    if (!lock) {
+    const u32 its_turns = find_turns(start, !asleep);
+    if (its_turns >= TURNS_MAX) {
       __sync_fetch_and_add(&lock_state.lost_waits, 1);
-      return;
+      return 0;
     }
     if (!wait) {
       wait = make_wait(task);
       if (!wait) {
         __sync_fetch_and_add(&lock_state.lost_threads, 1);
-        return;
+        return 0;
       }
     }
-    same = wait->key.object == key.object && wait->key.space == key.space &&
-           wait->key.wait == key.wait && wait->key.purpose == key.purpose;
+    same = wait->key.object == key->object && wait->key.space == key->space &&
+           wait->key.wait == key->wait && wait->key.purpose == key->purpose;
     if (!same && wait->kept) {
       count_kept(wait);
     }
-    wait->key = key;
-    wait->task = (u64)task;
-    wait->turns = lock->turns;
+    wait->key = *key;
+    wait->task = start->task;
+    wait->turns = its_turns;
     wait->aliases = known;
     wait->call = (u32)call->number;
     wait->address = call->args[0];
     wait->operation = (u32)call->args[1];
     wait->group = group;
     wait->clock = 0;
-    if (key.purpose != LOCK_FOR_LOCK) {
+    if (key->purpose != LOCK_FOR_LOCK) {
       wait->again = 0;
       wait->attempt_begin = 0;
       wait->source = HOLDER_NONE;
       wait->holder = 0;
-      wait->file = what->wait == WAIT_AT_SPLICE ? 0 : sample->file;
-      wait->by_data = what->wait == WAIT_AT_FILE && !(sample->mode & S_IFMT);
+      wait->file = what->wait == WAIT_AT_SPLICE ? 0 : start->lock.file;
+      wait->by_data = what->wait == WAIT_AT_FILE && !(start->lock.mode & S_IFMT);
     }
   }
   if (asleep || !wait->clock || !(wait->sleeps & CLOCK_LASTS)) {
-    if (!*now) {
-      *now = bpf_ktime_get_ns();
+    if (!now) {
+      now = bpf_ktime_get_ns();
     }
     const u64 clock = asleep ? 0 : scheduler_clock(task);
-    wait->clock = clock ? *now - clock : 0;
+    wait->clock = clock ? now - clock : 0;
   }
-  const u64 begin = asleep ? *now : switch_time(task, wait, now);
+  const u64 begin = asleep ? now : switch_time(task, wait, &now);
   if (wait->key.purpose == LOCK_FOR_LOCK) {
     begin_attempt(task, wait, same, begin);
   }
@@ -261,6 +265,7 @@ static __always_inline void begin_elsewhere(struct task_struct *task, struct loc
   note_start(task, wait);
   note_holder(wait, what, call, asleep);
   wait->begin = begin;
+  return 0;
 }
 
 /** A thread goes to sleep, or sleeps. asleep: not the one that runs this. */
@@ -291,8 +296,14 @@ static __always_inline void begin_wait(struct task_struct *task, struct lock_wai
   if (!wait && GET_TRUSTED(task, task_struct, flags) & PF_EXITING) {
     return; /* nothing ends it, and its registers are those of a call that is over */
   }
-  read_call(regs, &call);
-  begin_elsewhere(task, wait, what, &call, now, asleep);
+  const u32 place = asleep;
+  struct lock_start *start = bpf_map_lookup_elem(&starts, &place);
+  if (start) {
+    start->task = (u64)task;
+    start->regs = regs;
+    start->call.number = call.number;
+    begin_elsewhere(start, wait, *now, asleep);
+  }
 }
 
 #endif

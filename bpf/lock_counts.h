@@ -27,35 +27,16 @@ static __always_inline void enter_epoch(struct lock_value *lock) {
   __builtin_memset(lock->histogram, 0, sizeof lock->histogram);
 }
 
-/** Global, so that the verifier checks its many ways once. */
+/** Four to each power of two. Without branches, for the verifier has to look at each way. */
 __noinline u32 bucket_of(u64 ns) {
   u32 power = 0;
-  u64 rest = ns;
-  if (rest >> 32) {
-    power += 32;
-    rest >>= 32;
+#pragma unroll
+  for (u32 bits = 6; bits-- > 0;) {
+    u64 above = 0 - (ns >> power >> (1 << bits)); /* negative, unless there is nothing */
+    barrier_var(above);                           /* else it becomes a branch again */
+    power += (u32)(above >> 63) << bits;
   }
-  if (rest >> 16) {
-    power += 16;
-    rest >>= 16;
-  }
-  if (rest >> 8) {
-    power += 8;
-    rest >>= 8;
-  }
-  if (rest >> 4) {
-    power += 4;
-    rest >>= 4;
-  }
-  if (rest >> 2) {
-    power += 2;
-    rest >>= 2;
-  }
-  if (rest >> 1) {
-    power += 1;
-  }
-  const u32 part = power >= 2 ? (u32)(ns >> (power - 2)) & 3 : (u32)(ns << (2 - power)) & 3;
-  const u32 bucket = ns ? power * 4 + part : 0;
+  const u32 bucket = power * 4 + (u32)((ns << 2 >> power) & 3);
   return bucket < LOCK_BUCKETS ? bucket : LOCK_BUCKETS - 1;
 }
 
@@ -102,18 +83,11 @@ static __always_inline struct pair_value *find_pair(const struct lock_wait *wait
   return pair;
 }
 
-/* Global, as bucket_of(), where a global function may be given a pointer. */
-#ifdef DIRECT_READS
-#define COUNTS_ONCE __noinline
-#else
-#define COUNTS_ONCE static __noinline
-#endif
-
 /**
  * Counts the waits of a thread that were kept. Those of an epoch that is over are forgotten: they
  * were told with it.
  */
-COUNTS_ONCE int count_kept(struct lock_wait *wait) {
+ONCE_STATIC int count_kept(struct lock_wait *wait) {
   if (!wait) {
     return 0;
   }
@@ -130,22 +104,14 @@ COUNTS_ONCE int count_kept(struct lock_wait *wait) {
   enter_epoch(lock);
   u64 total = 0;
   u64 longest = 0;
-  u32 bucket = LOCK_BUCKETS; /* of the last ones: mostly they are alike */
-  u32 alike = 0;
   for (u32 i = 0; i < KEPT_MAX && i < kept; i++) {
     const u64 length = wait->kept_ns[i];
-    const u32 its = bucket_of(length);
+    const u32 bucket = bucket_of(length);
     total += length;
     longest = length > longest ? length : longest;
-    if (its != bucket && bucket < LOCK_BUCKETS) {
-      __sync_fetch_and_add(&lock->histogram[bucket], alike);
-      alike = 0;
+    if (bucket < LOCK_BUCKETS) {
+      __sync_fetch_and_add(&lock->histogram[bucket], 1);
     }
-    bucket = its;
-    alike++;
-  }
-  if (bucket < LOCK_BUCKETS) {
-    __sync_fetch_and_add(&lock->histogram[bucket], alike);
   }
   __sync_fetch_and_add(&lock->waits, kept);
   __sync_fetch_and_add(&lock->total, total);

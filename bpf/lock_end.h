@@ -56,15 +56,12 @@ static __always_inline void end_attempt(struct task_struct *task, struct lock_wa
   wait->run_before = GET_TRUSTED(task, task_struct, run_time);
 }
 
-/** A thread is switched back in, or was unseen_ns ago; task is one of the two of the switch. */
-static __always_inline void end_wait(struct task_struct *task, struct lock_wait *wait, u64 *now,
-                                     u64 unseen_ns) {
-  const u64 time = switch_time(task, wait, now) - unseen_ns;
-#ifdef HELD_LOCKS
-  if (wait->key.wait == WAIT_AT_FUTEX) {
-    note_wait_end(task, wait->address, time);
+/** The wait of a thread ends at a time. */
+ONCE int end_wait_at(struct lock_wait *wait, u64 time) {
+  if (!wait) {
+    return 0;
   }
-#endif
+  struct task_struct *task = (struct task_struct *)VIEW(wait->task, task_struct);
   const u64 from = wait->begin > lock_state.epoch_begin ? wait->begin : lock_state.epoch_begin;
   const u64 length = time > from ? time - from : 0;
   wait->begin = 0;
@@ -74,6 +71,19 @@ static __always_inline void end_wait(struct task_struct *task, struct lock_wait 
   } else if (length >= filter.min_wait) {
     keep_wait(wait, length, end, 0, 0);
   }
+  return 0;
+}
+
+/** A thread is switched back in, or was unseen_ns ago; task is one of the two of the switch. */
+static __always_inline void end_wait(struct task_struct *task, struct lock_wait *wait, u64 *now,
+                                     u64 unseen_ns) {
+  const u64 time = switch_time(task, wait, now) - unseen_ns;
+#ifdef HELD_LOCKS
+  if (wait->key.wait == WAIT_AT_FUTEX) {
+    note_wait_end(task, wait->address, time);
+  }
+#endif
+  end_wait_at(wait, time);
 }
 
 #endif

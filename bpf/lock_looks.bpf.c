@@ -65,6 +65,20 @@ static __always_inline void look_at_sysv_queue(struct queue_look *look) {
   }
 }
 
+ONCE int look_at_queue(struct queue_look *look) {
+  if (!look) {
+    return 0;
+  }
+  look->oldest = 0;
+  look->other = 0;
+  if (look->address && look->is_posix) {
+    look_at_posix_queue(look);
+  } else if (look->address) {
+    look_at_sysv_queue(look);
+  }
+  return 0;
+}
+
 /** Looks at the queues that user space has chosen; the threads do not matter. */
 SEC("iter/task")
 int look_at_queues(struct bpf_iter__task *ctx) {
@@ -72,14 +86,7 @@ int look_at_queues(struct bpf_iter__task *ctx) {
     return 0;
   }
   for (u32 i = 0; i < QUEUE_LOOKS; i++) {
-    struct queue_look *look = &queue_looks[i];
-    look->oldest = 0;
-    look->other = 0;
-    if (look->address && look->is_posix) {
-      look_at_posix_queue(look);
-    } else if (look->address) {
-      look_at_sysv_queue(look);
-    }
+    look_at_queue(&queue_looks[i]);
   }
   return 1; /* so that the reader gets EAGAIN, and ends it */
 }

@@ -80,10 +80,16 @@ static __always_inline u64 find_queue(u64 spaces, u32 id) {
   return entry && GET_FAR(entry, kern_ipc_perm, id) == id ? entry : 0;
 }
 
-/** What a thread that is asleep, or about to be, waits at; false when that is no IPC. */
-static __always_inline bool find_key(struct task_struct *task, const struct call_registers *call,
-                                     const struct lock_call *what, struct lock_key *key,
-                                     struct lock_value *sample) {
+/** What a thread that is asleep, or about to be, waits at; 0 when that is no IPC. */
+ONCE int find_key(struct lock_start *start) {
+  if (!start) {
+    return false;
+  }
+  struct task_struct *task = (struct task_struct *)VIEW(start->task, task_struct);
+  const struct call_registers *call = &start->call;
+  const struct lock_call *what = &lock_calls[call->number & (LOCK_CALLS - 1)];
+  struct lock_key *key = &start->key;
+  struct lock_value *sample = &start->lock;
   key->wait = what->wait;
   key->purpose = what->purpose;
   key->space = 0;

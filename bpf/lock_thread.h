@@ -22,13 +22,6 @@ static __always_inline struct task_struct *this_thread(void) {
 #endif
 }
 
-#define CALL_ARGUMENTS 8 /* a power of two, for a place that is masked */
-
-struct call_registers {
-  u64 number;
-  u64 args[CALL_ARGUMENTS]; /* the first six */
-};
-
 /** False for a thread of another word size, whose calls have other numbers. */
 static __always_inline bool read_number(u64 regs, struct call_registers *call) {
 #if defined(__TARGET_ARCH_x86)

@@ -181,6 +181,7 @@ class LockProbe::State {
   std::chrono::steady_clock::time_point next_choice_{};
   LockStacks stacks_;
   bool with_stacks_ = false;
+  bool knows_wake_cost_ = false;
   size_t processes_ = 0, hidden_ = 0;  ///< when measuring began
   bool has_room_ = false;              ///< a lock was seen at which threads wait for room
   std::chrono::steady_clock::time_point next_stacks_{};
@@ -240,8 +241,6 @@ Result<void> LockProbe::State::load(const LockRequest& request) {
   }
   begin_ns_ = program_.state->epoch_begin;
   note_hidden(before, processes());
-  // With the programs in place, which take their part of it.
-  program_.state->same_attempt = same_attempt_ns(measure_wake_cost_ns());
   return request.deep ? go_deep(probed) : Result<void>();
 }
 
@@ -367,6 +366,12 @@ void LockProbe::State::poll(std::chrono::milliseconds timeout) {
   using std::chrono::milliseconds;
   constexpr milliseconds look_every{10};
   const auto end = std::chrono::steady_clock::now() + timeout;
+  if (!knows_wake_cost_) {  // with the programs in place, which take their part of it
+    knows_wake_cost_ = true;
+    program_.state->same_attempt = same_attempt_ns(measure_wake_cost_ns());
+    timeout = std::max(std::chrono::ceil<milliseconds>(end - std::chrono::steady_clock::now()),
+                       milliseconds(0));
+  }
   // In slices, where something has to be looked at: what changes there tells nobody.
   for (milliseconds left = timeout; left.count() >= 0;) {
     const bool looks = !rwlocks_.empty() || !queues_.empty() || !readers_.empty();
