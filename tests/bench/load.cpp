@@ -2,7 +2,8 @@
 // Loops of system calls, timed from inside. Prints nanoseconds of wall time for one round; of CPU
 // time where nobody waits, which other programs on the machine disturb less.
 //
-// usage: ipcscope-load KIND ROUNDS [REPEATS]    the least of the repeats is printed
+// usage: ipcscope-load KIND ROUNDS [REPEATS [RATE]]    the least of the repeats is printed
+//   RATE: rounds a second at most, for those of one thread; else as many as it can
 //   getppid, zero (reads of /dev/zero), own-pipe (write and read by one thread), pipe, unix, mq,
 //   msg, futex (ping-pong of two processes on one CPU), mutex (two threads)
 #include <fcntl.h>
@@ -34,9 +35,24 @@ double now_ns(clockid_t clock) {
   return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
 }
 
+/// CLOCK_MONOTONIC, ns. Sleeps only where that is worth it, and so comes back a little late.
+void wait_until(double time_ns) {
+  constexpr double least = 200'000;
+  if (time_ns == 0 || now_ns(CLOCK_MONOTONIC) + least > time_ns) {
+    return;
+  }
+  const auto whole = static_cast<long>(time_ns);
+  const timespec until{whole / 1'000'000'000, whole % 1'000'000'000};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
+}
+
+double rate = 0;  ///< rounds a second at most; 0: as many as it can
+
 double alone(long rounds, const std::function<void()>& once) {
   const double begin = now_ns(CLOCK_PROCESS_CPUTIME_ID);
+  const double start = now_ns(CLOCK_MONOTONIC);
   for (long i = 0; i < rounds; i++) {
+    wait_until(rate > 0 ? start + static_cast<double>(i) * 1e9 / rate : 0);
     once();
   }
   return (now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin) / static_cast<double>(rounds);
@@ -154,7 +170,10 @@ double mutex(long rounds) {
     auto& with = *static_cast<Shared*>(pointer);
     for (long i = 0; i < with.rounds; i++) {
       pthread_mutex_lock(&with.lock);
-      for (volatile int spin = 0; spin < 50; spin = spin + 1) {
+      volatile int spin = 0;
+      while (spin < 50) {
+        const int next = spin + 1;
+        spin = next;
       }
       pthread_mutex_unlock(&with.lock);
     }
@@ -218,10 +237,11 @@ double run(const char* kind, long rounds) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: ipcscope-load KIND ROUNDS [REPEATS]\n");
+    std::fprintf(stderr, "usage: ipcscope-load KIND ROUNDS [REPEATS [RATE]]\n");
     return 2;
   }
   const long repeats = argc > 3 ? std::atol(argv[3]) : 5;
+  rate = argc > 4 ? std::atof(argv[4]) : 0;
   double least = 1e18;
   for (long i = 0; i < repeats; i++) {
     least = std::min(least, run(argv[1], std::atol(argv[2])));
