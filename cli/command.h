@@ -37,7 +37,7 @@ struct Stage {
   int no_target(std::string_view text) const;
   /// "ipcscope: text" on the standard error; returns the status for a question without an answer.
   int give_up(std::string_view text) const;
-  /// The same with what the error says and what may help.
+  /// The same with what the error says, and what may help where the system refused something.
   int give_up(const Error& error) const;
 };
 

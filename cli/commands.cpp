@@ -71,7 +71,8 @@ int Stage::give_up(std::string_view text) const {
 }
 
 int Stage::give_up(const Error& error) const {
-  return give_up(fmt::format("{}; {}", error.text(), advice_after(error)));
+  return give_up(error.code ? fmt::format("{}; {}", error.text(), advice_after(error))
+                            : error.text());
 }
 
 }  // namespace ipcscope

@@ -63,9 +63,14 @@ bool is_glibc(std::string_view path) {
          name.starts_with("libpthread.so.") || name.starts_with("libpthread-2.");
 }
 
-/// A thread that stands for its process: the first one, unless that has ended before the others.
-pid_t living_thread(const ProcRoot& proc, pid_t pid) {
+/// A thread that stands for its process: the first one, unless that has ended before the others;
+/// none when all have.
+std::optional<pid_t> living_thread(const ProcRoot& proc, pid_t pid) {
   const Result<std::vector<int>> tids = proc.numbers(fmt::format("{}/task", pid).c_str());
+  if (!tids && tids.error().code != std::errc::no_such_file_or_directory &&
+      tids.error().code != std::errc::no_such_process) {
+    return pid;  // nothing is known about them
+  }
   for (const int tid : tids ? *tids : std::vector<int>()) {
     const Result<std::string> stat = proc.read(fmt::format("{}/task/{}/stat", pid, tid));
     const size_t end = stat ? stat->rfind(')') : std::string::npos;
@@ -73,7 +78,7 @@ pid_t living_thread(const ProcRoot& proc, pid_t pid) {
       return tid;
     }
   }
-  return pid;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -128,8 +133,11 @@ Result<void> DeepProbes::attach_all(const char* path, std::span<const DeepFuncti
 }
 
 Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_program& program) {
-  const pid_t thread = living_thread(proc, pid);
-  const Result<AddressSpace> space = AddressSpace::open(proc, thread);
+  const std::optional<pid_t> thread = living_thread(proc, pid);
+  if (!thread) {
+    return failure(fmt::format("process {} has ended", pid));
+  }
+  const Result<AddressSpace> space = AddressSpace::open(proc, *thread);
   if (!space) {
     return Failure(space.error());
   }
@@ -152,7 +160,7 @@ Result<void> DeepProbes::attach_to(const ProcRoot& proc, pid_t pid, const deep_p
         continue;
       }
       if (Result<void> attached = attach_all(fmt::format("/proc/self/fd/{}", file.get()).c_str(),
-                                             *functions, thread, program);
+                                             *functions, *thread, program);
           !attached) {
         return attached;
       }
@@ -179,7 +187,8 @@ Result<void> DeepProbes::attach(const ProcRoot& proc, std::span<const pid_t> pid
                                 const deep_program& program) {
   for (const pid_t pid : pids) {
     if (Result<void> attached = attach_to(proc, pid, program); !attached) {
-      return attached;
+      return living_thread(proc, pid) ? attached
+                                      : failure(fmt::format("process {} has ended", pid));
     }
   }
   return {};

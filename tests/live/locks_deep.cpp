@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <catch2/catch.hpp>
 #include <chrono>
@@ -320,6 +322,19 @@ void check_kill(const std::string& without) {
 
 TEST_CASE("locks deep is gone after a kill", "[locks]") { check_kill(""); }
 TEST_CASE("locks deep one by one is gone after a kill", "[locks]") { check_kill(one_by_one); }
+
+TEST_CASE("locks deep of a process that has ended", "[locks]") {
+  const pid_t ended = ::fork();  // and stays as it is until somebody asks for its status
+  if (ended == 0) {
+    ::_exit(0);
+  }
+  siginfo_t info{};
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(ended), &info, WEXITED | WNOWAIT) == 0);
+  const Outcome outcome = run(ipcscope_command({"locks", "--deep", "-p", std::to_string(ended)}));
+  CHECK(outcome.status == 3);
+  CHECK(outcome.errors == "ipcscope: process " + std::to_string(ended) + " has ended\n");
+  CHECK(::waitpid(ended, nullptr, 0) == ended);
+}
 
 TEST_CASE("locks deep says what it needs", "[locks]") {
   const Outcome none = run(ipcscope_command({"locks", "--deep"}));
