@@ -349,9 +349,11 @@ def main():
     options = {argument for argument in sys.argv[1:] if argument.startswith("--")}
     wanted = [argument for argument in sys.argv[1:] if argument not in options]
     cases = [case for case in data["cases"] if not wanted or case["name"] in wanted]
-    unknown = set(wanted) - {case["name"] for case in data["cases"]}
+    unknown = set(wanted) - {case["name"] for case in data["cases"]} | options - {"--architectures", "--update"}
     if unknown:
-        sys.exit(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(c['name'] for c in data['cases'])}")
+        print(f"no such case: {', '.join(sorted(unknown))}; there are {', '.join(c['name'] for c in data['cases'])}",
+              file=sys.stderr)
+        sys.exit(2)
     if "--architectures" in options:
         print(*sorted({case.get("architecture", "amd64") for case in cases}))
         return
